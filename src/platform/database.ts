@@ -1,0 +1,59 @@
+import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
+import { openPGlite } from './pglite.ts';
+import { openPostgres } from './postgres.ts';
+import { PrismaClient } from './prisma/client.ts';
+
+/** PGlite in a folder, or in memory without one (for tests); or a PostgreSQL server. */
+export type DatabaseSettings = { engine: 'pglite'; folder?: string } | { engine: 'postgresql'; url: string };
+
+/** SQL through Prisma over one kind of connection. */
+export interface SqlClient {
+  readonly prisma: PrismaClient;
+  /** Runs one statement in its own transaction. The rows are as the driver gives them: parse them. */
+  query(sql: string, ...parameters: unknown[]): Promise<unknown[]>;
+}
+
+export interface Database {
+  readonly engine: DatabaseSettings['engine'];
+  /** What is committed here is durable, as far as the engine can: for the log. */
+  readonly log: SqlClient;
+  /**
+   * For what can be derived again from the log. On a PostgreSQL server a commit here does not wait for the disk: after
+   * a crash of the machine read tables may be older, together with their checkpoint, and are caught up from the log.
+   */
+  readonly derived: SqlClient;
+  readonly adapters: SqlMigrationAwareDriverAdapterFactory;
+  close(): Promise<void>;
+}
+
+/** What an engine gives the database: how Prisma reaches it, and how it is shut. */
+export interface Engine {
+  readonly log: SqlMigrationAwareDriverAdapterFactory;
+  readonly derived: SqlMigrationAwareDriverAdapterFactory;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the store; does not migrate it.
+ * @throws {FolderInUse} another process has the PGlite folder open
+ */
+export async function openDatabase(settings: DatabaseSettings): Promise<Database> {
+  const engine = settings.engine === 'pglite' ? await openPGlite(settings.folder) : openPostgres(settings.url);
+  const log = sqlClient(engine.log);
+  const derived = engine.derived === engine.log ? log : sqlClient(engine.derived);
+  return {
+    engine: settings.engine,
+    log,
+    derived,
+    adapters: engine.log,
+    async close() {
+      await Promise.all([log.prisma.$disconnect(), derived.prisma.$disconnect()]);
+      await engine.close();
+    },
+  };
+}
+
+function sqlClient(adapter: SqlMigrationAwareDriverAdapterFactory): SqlClient {
+  const prisma = new PrismaClient({ adapter });
+  return { prisma, query: (sql, ...parameters) => prisma.$queryRawUnsafe<unknown[]>(sql, ...parameters) };
+}

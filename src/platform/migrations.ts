@@ -1,0 +1,130 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
+import type { MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm';
+import { z } from 'zod';
+import type { Database } from './database.ts';
+import { packageFile } from './package-root.ts';
+
+/** Names a lock of the PostgreSQL server under which one process at a time migrates. */
+const MIGRATION_LOCK = 7_267_309;
+
+/**
+ * Brings the store to this version's tables with Prisma's own schema engine, its WebAssembly build: nothing is
+ * downloaded, and `prisma migrate status` agrees.
+ * @returns names of the migrations that were applied now
+ */
+export async function migrate(database: Database): Promise<string[]> {
+  const list = migrationList();
+  const names = list.migrationDirectories.map((directory) => directory.path);
+  if (await isUpToDate(database, names)) return [];
+  const engine = await schemaEngine(database);
+  return withMigrationLock(database, async () => {
+    const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList: list, filters: noFilters() });
+    return appliedMigrationNames;
+  });
+}
+
+/**
+ * The SQL that would bring the migrations' result to `schema.prisma`; empty where they agree.
+ * @param database any PGlite: the migrations are applied to an empty second one beside it
+ */
+export async function migrationDrift(database: Database): Promise<string> {
+  const engine = await schemaEngine(database);
+  const result = await engine.diff({
+    from: { tag: 'migrations', ...migrationList() },
+    to: { tag: 'schemaDatamodel', files: [schemaFile()] },
+    script: true,
+    exitCode: null,
+    shadowDatabaseUrl: null,
+    filters: noFilters(),
+  });
+  const sql = result.stdout ?? '';
+  return sql.includes('This is an empty migration') ? '' : sql;
+}
+
+/** Spares the start of an up-to-date server the loading of the schema engine. */
+async function isUpToDate(database: Database, names: string[]): Promise<boolean> {
+  const [table] = z
+    .array(z.object({ present: z.boolean() }))
+    .parse(await database.log.query(`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS present`));
+  if (table?.present !== true) return false;
+  const applied = z
+    .array(z.object({ migration_name: z.string() }))
+    .parse(
+      await database.log.query(
+        'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL',
+      ),
+    )
+    .map((row) => row.migration_name);
+  return names.every((name) => applied.includes(name));
+}
+
+async function withMigrationLock<T>(database: Database, run: () => Promise<T>): Promise<T> {
+  if (database.engine === 'pglite') return run();
+  return database.log.prisma.$transaction(
+    async (transaction) => {
+      await transaction.$queryRawUnsafe(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})::text`);
+      return run();
+    },
+    { timeout: 120_000, maxWait: 120_000 },
+  );
+}
+
+function migrationList(): MigrationList {
+  const baseDir = packageFile('prisma', 'migrations');
+  const names = readdirSync(baseDir, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(baseDir, entry.name, 'migration.sql')))
+    .map((entry) => entry.name)
+    .sort();
+  return {
+    baseDir,
+    lockfile: { path: 'migration_lock.toml', content: readFileSync(join(baseDir, 'migration_lock.toml'), 'utf8') },
+    shadowDbInitScript: '',
+    migrationDirectories: names.map((name) => ({
+      path: name,
+      migrationFile: {
+        path: 'migration.sql',
+        content: { tag: 'ok', value: readFileSync(join(baseDir, name, 'migration.sql'), 'utf8') },
+      },
+    })),
+  };
+}
+
+function schemaFile() {
+  const path = packageFile('prisma', 'schema.prisma');
+  return { path, content: readFileSync(path, 'utf8') };
+}
+
+function noFilters() {
+  return { externalTables: [], externalEnums: [] };
+}
+
+async function schemaEngine(database: Database): Promise<SchemaEngine> {
+  const bindings = await schemaEngineBindings();
+  const { path, content } = schemaFile();
+  return bindings.SchemaEngine.new(
+    { datamodels: [[path, content]] },
+    () => {},
+    bindMigrationAwareSqlAdapterFactory(database.adapters),
+  );
+}
+
+let loaded: ReturnType<typeof loadSchemaEngine> | undefined;
+
+/** The bindings keep one WebAssembly instance in their module, so it is loaded once. */
+function schemaEngineBindings() {
+  loaded ??= loadSchemaEngine();
+  return loaded;
+}
+
+async function loadSchemaEngine() {
+  const bindings = await import('@prisma/schema-engine-wasm/schema_engine_bg');
+  const entry = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm');
+  const wasm = readFileSync(join(dirname(entry), 'schema_engine_bg.wasm'));
+  const { instance } = await WebAssembly.instantiate(wasm, { './schema_engine_bg.js': bindings });
+  bindings.__wbg_set_wasm(instance.exports);
+  z.function().parse(instance.exports['__wbindgen_start'])();
+  return bindings;
+}

@@ -1,0 +1,41 @@
+import { createHash } from 'node:crypto';
+import { PrismaPg } from '@prisma/adapter-pg';
+import type { Engine } from './database.ts';
+
+/** Connections of one process: the log has one writer at a time, the rest is for reads. */
+const LOG_CONNECTIONS = 6;
+const DERIVED_CONNECTIONS = 6;
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** A PostgreSQL server. Connects when first asked. */
+export function openPostgres(url: string): Engine {
+  return {
+    log: pool(url, LOG_CONNECTIONS, '-c TimeZone=UTC -c synchronous_commit=on'),
+    derived: pool(url, DERIVED_CONNECTIONS, '-c TimeZone=UTC -c synchronous_commit=off'),
+    close: async () => {},
+  };
+}
+
+function pool(connectionString: string, max: number, options: string): PrismaPg {
+  return new PostgresAdapters(
+    { connectionString, max, options, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true },
+    {
+      // Statements are few and fixed: let the server parse and plan each once per connection.
+      statementNameGenerator: ({ sql }) => createHash('sha1').update(sql).digest('base64url'),
+      // A lost idle connection shows again, with its cause, in the statement that needs one.
+      onPoolError: () => {},
+      onConnectionError: () => {},
+    },
+  );
+}
+
+/** The adapter splits a migration at every semicolon, also inside a function's body; the server does not need that. */
+class PostgresAdapters extends PrismaPg {
+  override async connect() {
+    const adapter = await super.connect();
+    adapter.executeScript = async (script) => {
+      await adapter.underlyingDriver().query(script);
+    };
+    return adapter;
+  }
+}
