@@ -26,13 +26,6 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** What an engine gives the database: how Prisma reaches it, and how it is shut. */
-export interface Engine {
-  readonly log: SqlMigrationAwareDriverAdapterFactory;
-  readonly derived: SqlMigrationAwareDriverAdapterFactory;
-  close(): Promise<void>;
-}
-
 /**
  * Opens the store; does not migrate it.
  * @throws {FolderInUse} another process has the PGlite folder open

@@ -37,7 +37,6 @@ export async function migrationDrift(database: Database): Promise<string> {
     to: { tag: 'schemaDatamodel', files: [schemaFile()] },
     script: true,
     exitCode: null,
-    shadowDatabaseUrl: null,
     filters: noFilters(),
   });
   const sql = result.stdout ?? '';

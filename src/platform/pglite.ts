@@ -2,14 +2,14 @@ import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
-import type { Engine } from './database.ts';
 import { lockFolder } from './folder-lock.ts';
+import type { StoreEngine } from './store-engine.ts';
 
 /**
  * PostgreSQL inside this process. Survives a crash of the process, not of the machine: it never calls fsync.
  * @param folder kept there; in memory without one
  */
-export async function openPGlite(folder: string | undefined): Promise<Engine> {
+export async function openPGlite(folder: string | undefined): Promise<StoreEngine> {
   const unlock = folder === undefined ? () => {} : lockFolder(folder);
   try {
     const pglite = await PGlite.create(folder === undefined ? 'memory://' : join(folder, 'pglite'));

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
-import type { Engine } from './database.ts';
+import type { StoreEngine } from './store-engine.ts';
 
 /** Connections of one process: the log has one writer at a time, the rest is for reads. */
 const LOG_CONNECTIONS = 6;
@@ -8,7 +8,7 @@ const DERIVED_CONNECTIONS = 6;
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /** A PostgreSQL server. Connects when first asked. */
-export function openPostgres(url: string): Engine {
+export function openPostgres(url: string): StoreEngine {
   return {
     log: pool(url, LOG_CONNECTIONS, '-c TimeZone=UTC -c synchronous_commit=on'),
     derived: pool(url, DERIVED_CONNECTIONS, '-c TimeZone=UTC -c synchronous_commit=off'),

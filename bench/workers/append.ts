@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto';
+import type { DatabaseSettings } from '../../src/platform/database.ts';
+import { openEngine } from '../engine.ts';
+import { closedLoop } from '../harness/measuring.ts';
+import { answer } from '../harness/remote.ts';
+import { openEmmett } from '../references/emmett.ts';
+import { openRawInsert } from '../references/raw-insert.ts';
+
+// A process that appends to one store, in one way.
+
+export interface Appender {
+  /** One event to a new stream. */
+  append(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type AppendKind = 'emmett' | 'raw-insert' | 'engine';
+export type AppendMethods = typeof methods;
+
+let appender: Appender | undefined;
+
+const methods = {
+  async open({ kind, settings }: { kind: AppendKind; settings: DatabaseSettings }) {
+    appender = await open(kind, settings);
+  },
+  async measure({ inFlight, durationMs }: { inFlight: number; durationMs: number }) {
+    const { append } = appender ?? fail();
+    return closedLoop(append, { inFlight, durationMs });
+  },
+  async close() {
+    await appender?.close();
+    appender = undefined;
+  },
+};
+
+async function open(kind: AppendKind, settings: DatabaseSettings): Promise<Appender> {
+  if (kind === 'raw-insert') return openRawInsert(settings);
+  if (kind === 'engine') {
+    const engine = await openEngine(settings);
+    return { append: () => engine.append(randomUUID()), close: () => engine.close() };
+  }
+  if (settings.engine === 'postgresql') return openEmmett(settings.url);
+  throw new Error('emmett-postgresql needs a PostgreSQL server');
+}
+
+function fail(): never {
+  throw new Error('nothing is open');
+}
+
+answer(methods);

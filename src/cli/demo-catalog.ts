@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { parse } from 'csv-parse/sync';
+import { z } from 'zod';
+import { SYSTEM } from '../eventsourcing/actor.ts';
+import type { Engine } from '../eventsourcing/engine.ts';
+import { packageFile } from '../platform/package-root.ts';
+
+const CURRENCY = 'GBP';
+const product = z.object({
+  sku: z.string(),
+  name: z.string(),
+  price_minor: z.coerce.number().int(),
+  stock: z.coerce.number().int(),
+});
+
+/**
+ * Adds the demo catalog. Each product is added by a command with an id made from its sku: so it is added once,
+ * however often and by however many processes this is done.
+ * @returns how many products were added now
+ */
+export async function addDemoCatalog(engine: Engine): Promise<number> {
+  const rows = parse(readFileSync(packageFile('seed', 'demo-catalog.csv')), { columns: true });
+  const outcomes = await Promise.all(
+    z
+      .array(product)
+      .parse(rows)
+      .map(({ sku, name, price_minor: amountMinor, stock }) => {
+        const commandId = idFor(sku);
+        const data = { sku, name, price: { amountMinor, currency: CURRENCY }, stock };
+        return engine.executor.execute({
+          commandId,
+          name: 'AddProduct',
+          data,
+          actor: SYSTEM,
+          correlationId: commandId,
+        });
+      }),
+  );
+  await engine.reachAll(['ProductAdded'], engine.tail.head, 30_000);
+  return outcomes.filter((it) => it.outcome === 'succeeded' && !it.receipt.replayed).length;
+}
+
+/** A UUID that is always the same for a sku (version 8: made by hashing). */
+function idFor(sku: string): string {
+  const hex = createHash('sha256').update(`cartstream demo catalog ${sku}`).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}

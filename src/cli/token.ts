@@ -1,0 +1,17 @@
+import process from 'node:process';
+import { z } from 'zod';
+import { InvalidSettings, readSettings } from '../config.ts';
+import { issueToken, ROLES } from '../server/authentication.ts';
+
+const options = z.object({
+  role: z.enum(ROLES),
+  subject: z.string().min(1).max(200),
+  expiresIn: z.coerce.number().int().min(1),
+});
+
+export async function printToken(given: { role: string; subject: string; expiresIn: string }): Promise<void> {
+  const { role, subject, expiresIn } = options.parse(given);
+  const { JWT_SECRET: secret } = readSettings();
+  if (secret === undefined) throw new InvalidSettings('Set JWT_SECRET to the secret of the server: at least 32 bytes.');
+  process.stdout.write(`${await issueToken(secret, role, subject, expiresIn)}\n`);
+}

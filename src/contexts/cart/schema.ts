@@ -1,0 +1,171 @@
+import type { RequestContext } from '../../graphql/context.ts';
+import { AFTER, MIN_POSITION } from '../../graphql/descriptions.ts';
+import { decodeIdOf, encodeGlobalId } from '../../graphql/global-id.ts';
+import { waitFor, watch } from '../../graphql/live-field.ts';
+import type { SchemaKit } from '../../graphql/schema-kit.ts';
+import type { SharedTypes } from '../shared-types.ts';
+import { mayUse } from './decider.ts';
+import { addCartMutations } from './mutations.ts';
+import { type CartLineRow, type CartRow, cartProjection } from './projection.ts';
+
+interface CartLine extends CartLineRow {
+  readonly cart: CartRow;
+}
+
+interface Discount {
+  readonly code: string;
+  readonly label: string;
+  readonly amountMinor: number;
+  readonly currency: string;
+}
+
+const STATUS_MEANINGS: Record<CartRow['status'], string> = {
+  OPEN: 'It can be changed.',
+  CHECKING_OUT: 'It is becoming an order.',
+  CHECKED_OUT: 'It became an order.',
+  ABANDONED: 'Nobody changed it for a long time.',
+  MERGED: 'Its lines moved into another cart.',
+};
+
+export function declareCartSchema(kit: SchemaKit, shared: SharedTypes): void {
+  const { builder } = kit;
+  const { money } = shared;
+  const cart = builder.objectRef<CartRow>('Cart');
+  const status = builder.enumType('CartStatus', {
+    description: 'How far a cart has come.',
+    values: Object.fromEntries(
+      Object.entries(STATUS_MEANINGS).map(([name, description]) => [name, { description }]),
+    ) as Record<CartRow['status'], { description: string }>,
+  });
+
+  const line = builder.objectRef<CartLine>('CartLine').implement({
+    description: 'The pieces of one product in a cart.',
+    audience: 'owner',
+    fields: (t) => ({
+      id: t.id({
+        description: 'Its id, unique among all types.',
+        resolve: (it) => encodeGlobalId('CartLine', `${it.cart.id}:${it.sku}`),
+      }),
+      sku: t.string({ description: 'The product.', resolve: (it) => it.sku }),
+      name: t.string({ description: 'What the product was called when it was added.', resolve: (it) => it.name }),
+      quantity: t.int({ description: 'How many pieces.', resolve: (it) => it.quantity }),
+      unitPrice: t.field({
+        type: money,
+        description: 'What one piece cost when it was last added.',
+        resolve: (it) => ({ amountMinor: it.unitPriceMinor, currency: it.cart.currency }),
+      }),
+      lineTotal: t.field({
+        type: money,
+        description: 'Quantity times unit price.',
+        resolve: (it) => ({ amountMinor: totalOf(it), currency: it.cart.currency }),
+      }),
+      product: t.field({
+        type: shared.linkTo('Product').ref,
+        nullable: true,
+        description: 'The product as it is now.',
+        resolve: (it, _args, context) => shared.linkTo('Product').load(it.sku, context),
+      }),
+    }),
+  });
+
+  const discount = builder.objectRef<Discount>('Discount').implement({
+    description: 'What is taken off.',
+    audience: 'owner',
+    fields: (t) => ({
+      code: t.string({ description: 'What it was granted for.', resolve: (it) => it.code }),
+      label: t.string({ description: 'What to call it on screen.', resolve: (it) => it.label }),
+      amount: t.field({
+        type: money,
+        description: 'How much is taken off.',
+        resolve: ({ amountMinor, currency }) => ({ amountMinor, currency }),
+      }),
+    }),
+  });
+
+  builder.node(cart, {
+    description: 'A cart, as it stands.',
+    audience: 'owner',
+    id: { resolve: ({ id }) => id },
+    isTypeOf: (value) => typeof value === 'object' && value !== null && 'lines' in value,
+    loadMany: (ids: string[], context) => Promise.all(ids.map(async (id) => (await readCart(id, context)) ?? null)),
+    fields: (t) => ({
+      version: t.int({
+        description: 'How many events it has: expectedVersion of its commands.',
+        resolve: (it) => it.version,
+      }),
+      position: t.field({
+        type: 'Position',
+        description: 'Of the newest event that this view holds.',
+        resolve: (it, _args, { engine }) => engine.positions.encode(it.position),
+      }),
+      status: t.field({ type: status, description: 'How far it has come.', resolve: (it) => it.status }),
+      currency: t.field({ type: 'Currency', description: 'Of all its prices.', resolve: (it) => it.currency }),
+      lines: t.field({
+        type: [line],
+        description: 'What is in it, in the order in which it was added.',
+        resolve: (it) => it.lines.map((each) => ({ ...each, cart: it })),
+      }),
+      itemCount: t.int({
+        description: 'How many pieces are in it.',
+        resolve: (it) => it.lines.reduce((sum, { quantity }) => sum + quantity, 0),
+      }),
+      subtotal: t.field({ type: money, description: 'The sum of its lines.', resolve: (it) => subtotalOf(it) }),
+      discounts: t.field({ type: [discount], description: 'What is taken off.', resolve: () => [] }),
+      total: t.field({
+        type: money,
+        description: 'The subtotal without what is taken off.',
+        resolve: (it) => subtotalOf(it),
+      }),
+      createdAt: t.field({ type: 'DateTime', description: 'When it was begun.', resolve: (it) => it.createdAt }),
+      updatedAt: t.field({ type: 'DateTime', description: 'When it was last changed.', resolve: (it) => it.updatedAt }),
+    }),
+  });
+
+  builder.queryField('cart', (t) =>
+    t.field({
+      type: cart,
+      nullable: true,
+      audience: 'owner',
+      description: 'A cart by its id; null if it is not there, or not for you.',
+      args: {
+        id: t.arg.id({ required: true, description: 'The id of a cart.' }),
+        minPosition: t.arg({ type: 'Position', description: MIN_POSITION }),
+      },
+      resolve: async (_root, { id, minPosition }, context) => {
+        const cartId = decodeIdOf('Cart', id);
+        await waitFor(cartProjection, minPosition, context);
+        return readCart(cartId, context);
+      },
+    }),
+  );
+
+  const change = kit.addChangeType('Cart', 'cart', cart);
+  builder.subscriptionField('cartChanged', (t) =>
+    t.field({
+      type: change,
+      audience: 'owner',
+      description: 'The live view of one cart.',
+      args: {
+        id: t.arg.id({ required: true, description: 'The id of a cart.' }),
+        after: t.arg({ type: 'Position', description: AFTER }),
+      },
+      subscribe: (_root, { id, after }, context) =>
+        watch(cartProjection, decodeIdOf('Cart', id), after, context, (row) => mayUse(context.actor, row.customerId)),
+      resolve: (it) => it,
+    }),
+  );
+  addCartMutations(kit, shared, cart);
+}
+
+async function readCart(id: string, { engine, actor }: RequestContext): Promise<CartRow | undefined> {
+  const row = await engine.view(cartProjection).read(id);
+  return row !== undefined && mayUse(actor, row.customerId) ? row : undefined;
+}
+
+function totalOf({ quantity, unitPriceMinor }: CartLineRow): number {
+  return quantity * unitPriceMinor;
+}
+
+function subtotalOf({ lines, currency }: CartRow) {
+  return { amountMinor: lines.reduce((sum, line) => sum + totalOf(line), 0), currency };
+}

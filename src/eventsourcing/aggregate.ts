@@ -1,0 +1,54 @@
+import type { z } from 'zod';
+import type { Audience } from './actor.ts';
+import type { AnyCommand, AnyEvent, Decider } from './decider.ts';
+import type { EventDefinition } from './event.ts';
+import type { ReadTable } from './read-table.ts';
+
+/** A type of command. Its schema is the single source of the rules for its input. */
+export interface CommandDefinition<Name extends string = string, Input extends z.ZodObject = z.ZodObject> {
+  readonly name: Name;
+  readonly description: string;
+  readonly audience: Audience;
+  readonly input: Input;
+  /** Which aggregate the command is for. */
+  aggregateId(data: z.output<Input>): string;
+  /** Keys of the facts that the decision needs. */
+  facts?(data: z.output<Input>): readonly string[];
+  /**
+   * Commands for other aggregates of the same context that succeed or fail with this one, in the same append (the
+   * stock that a new product begins with). Their events carry this command's id.
+   */
+  companions?(data: z.output<Input>): readonly AnyCommand[];
+}
+
+export function defineCommand<Name extends string, Input extends z.ZodObject>(
+  definition: CommandDefinition<Name, Input>,
+): CommandDefinition<Name, Input> {
+  return definition;
+}
+
+/** The command that a decider works with: `{ type, data }`. */
+export type CommandOf<Definition> =
+  Definition extends CommandDefinition<infer Name, infer Input>
+    ? { readonly type: Name; readonly data: z.output<Input> }
+    : never;
+
+/** A kind of aggregate: all that the engine must know of it. */
+export interface Aggregate<
+  State = unknown,
+  Command extends AnyCommand = AnyCommand,
+  Event extends AnyEvent = AnyEvent,
+  Fact = unknown,
+> {
+  /** The first part of its streams' ids: `cart-<id>`. */
+  readonly type: string;
+  readonly decider: Decider<State, Command, Event, Fact>;
+  readonly commands: readonly CommandDefinition[];
+  readonly events: readonly EventDefinition[];
+  /** The context's own copy of what other contexts publish, that decisions are made from. */
+  readonly facts?: ReadTable<Fact>;
+}
+
+export function streamIdOf(aggregateType: string, aggregateId: string): string {
+  return `${aggregateType}-${aggregateId}`;
+}

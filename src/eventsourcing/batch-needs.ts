@@ -1,0 +1,71 @@
+import { type Aggregate, streamIdOf } from './aggregate.ts';
+import { type AcceptedCommand, companionTarget, type StreamState } from './decision-batch.ts';
+import type { EventLog } from './event-log.ts';
+import type { ReadRows } from './read-table.ts';
+
+/** Loads what the commands of a batch are decided on: one query for all states, one a table for all facts. */
+export class BatchNeeds {
+  readonly #log: EventLog;
+  readonly #aggregates: ReadonlyMap<string, Aggregate>;
+  readonly #facts: ReadonlyMap<Aggregate, ReadRows<unknown>>;
+
+  constructor(
+    log: EventLog,
+    aggregates: ReadonlyMap<string, Aggregate>,
+    facts: ReadonlyMap<Aggregate, ReadRows<unknown>>,
+  ) {
+    this.#log = log;
+    this.#aggregates = aggregates;
+    this.#facts = facts;
+  }
+
+  /**
+   * The state of every stream that there is and that the batch touches.
+   * @param known states that may be outdated: the append finds out. `cached` names those that were taken
+   */
+  async states(batch: readonly AcceptedCommand[], known: { get(streamId: string): StreamState | undefined }) {
+    const wanted = this.#wantedStreams(batch);
+    const states = new Map<string, StreamState>();
+    for (const streamId of wanted.keys()) {
+      const state = known.get(streamId);
+      if (state !== undefined) states.set(streamId, state);
+    }
+    const cached = new Set(states.keys());
+    const missing = [...wanted.keys()].filter((streamId) => !cached.has(streamId));
+    for (const event of await this.#log.readStreams(missing)) {
+      const decider = wanted.get(event.streamId)?.decider;
+      if (decider === undefined) continue;
+      const before = states.get(event.streamId)?.state ?? decider.initialState;
+      states.set(event.streamId, { version: event.version, state: decider.evolve(before, event) });
+    }
+    return { states, cached };
+  }
+
+  /** The rows of each aggregate's facts that the commands name. */
+  async facts(batch: readonly AcceptedCommand[]): Promise<Map<Aggregate, ReadonlyMap<string, unknown>>> {
+    const keys = new Map<Aggregate, Set<string>>();
+    for (const { aggregate, definition, data } of batch) {
+      const named = definition.facts?.(data) ?? [];
+      const known = keys.get(aggregate) ?? new Set();
+      for (const key of named) known.add(key);
+      keys.set(aggregate, known);
+    }
+    const loaded = [...keys].map(async ([aggregate, named]) => {
+      const rows = await this.#facts.get(aggregate)?.load([...named]);
+      return [aggregate, rows ?? new Map()] as const;
+    });
+    return new Map(await Promise.all(loaded));
+  }
+
+  #wantedStreams(batch: readonly AcceptedCommand[]): Map<string, Aggregate> {
+    const wanted = new Map<string, Aggregate>();
+    for (const { streamId, aggregate, definition, data } of batch) {
+      wanted.set(streamId, aggregate);
+      for (const companion of definition.companions?.(data) ?? []) {
+        const target = companionTarget(this.#aggregates, companion);
+        wanted.set(streamIdOf(target.aggregate.type, target.aggregateId), target.aggregate);
+      }
+    }
+    return wanted;
+  }
+}

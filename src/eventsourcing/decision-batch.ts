@@ -1,0 +1,240 @@
+import type { Ids } from '../platform/ids.ts';
+import { type Aggregate, type CommandDefinition, streamIdOf } from './aggregate.ts';
+import type { CommandRequest } from './command.ts';
+import { type AnyCommand, type AnyEvent, isRejection } from './decider.ts';
+import type { AppendUnit, NewCommandRecord, NewEvent, StreamMove } from './event-log.ts';
+import type { Json, JsonObject } from './json.ts';
+import { isStored, type Rejection, versionConflict } from './rejection.ts';
+
+/** A command that passed its schema and waits for its turn. */
+export interface AcceptedCommand {
+  readonly request: CommandRequest;
+  readonly definition: CommandDefinition;
+  readonly aggregate: Aggregate;
+  readonly aggregateId: string;
+  readonly streamId: string;
+  /** As parsed by the definition's schema. */
+  readonly data: Readonly<Record<string, unknown>>;
+  /** `data` as it is stored. */
+  readonly encoded: Json;
+  readonly fingerprint: string;
+  readonly submittedAt: Date;
+}
+
+/** An aggregate's state at a version. */
+export interface StreamState {
+  readonly version: number;
+  readonly state: unknown;
+}
+
+/** A command with the outcome that it has if its unit is appended. */
+export interface DecidedCommand<Command extends AcceptedCommand> {
+  readonly command: Command;
+  readonly rejection: Rejection | undefined;
+  readonly version: number;
+  /** How many of its unit's events are its own; they come in a row, in the order of the unit's commands. */
+  readonly eventCount: number;
+}
+
+/** What is appended together because it touches the same streams. */
+export interface Unit<Command extends AcceptedCommand> extends AppendUnit {
+  readonly decided: readonly DecidedCommand<Command>[];
+}
+
+interface MutableUnit<Command extends AcceptedCommand> {
+  streams: Map<string, StreamMove>;
+  commands: NewCommandRecord[];
+  events: NewEvent[];
+  decided: DecidedCommand<Command>[];
+}
+
+/** The events of one command for one stream. */
+interface Part {
+  readonly aggregate: Aggregate;
+  readonly aggregateId: string;
+  readonly streamId: string;
+  readonly before: StreamState;
+  readonly after: StreamState;
+  readonly events: readonly AnyEvent[];
+}
+
+/**
+ * Decides commands one after the other, in memory. Commands of one stream see what those before them decided, and end
+ * in the same unit: so a hot aggregate takes many commands in one append, and never conflicts with itself.
+ */
+export class DecisionBatch<Command extends AcceptedCommand> {
+  /** Rejections that are not stored; `streamId` tells whose unit must have been appended for them to hold. */
+  readonly unstored: { readonly command: Command; readonly rejection: Rejection }[] = [];
+  readonly failed: { readonly command: Command; readonly error: unknown }[] = [];
+  readonly #states: Map<string, StreamState>;
+  readonly #aggregates: ReadonlyMap<string, Aggregate>;
+  readonly #facts: ReadonlyMap<Aggregate, ReadonlyMap<string, unknown>>;
+  readonly #now: Date;
+  readonly #ids: Ids;
+  readonly #units = new Map<string, MutableUnit<Command>>();
+
+  /**
+   * @param states of every stream that the commands touch; brought up to what was decided
+   * @param aggregates by the name of the commands that they take
+   */
+  constructor(
+    states: Map<string, StreamState>,
+    aggregates: ReadonlyMap<string, Aggregate>,
+    facts: ReadonlyMap<Aggregate, ReadonlyMap<string, unknown>>,
+    now: Date,
+    ids: Ids,
+  ) {
+    this.#states = states;
+    this.#aggregates = aggregates;
+    this.#facts = facts;
+    this.#now = now;
+    this.#ids = ids;
+  }
+
+  get units(): Unit<Command>[] {
+    return [...new Set(this.#units.values())].map((unit) => ({ ...unit, streams: [...unit.streams.values()] }));
+  }
+
+  /** @param attempts how often the command was decided, this time included */
+  decide(command: Command, attempts: number): void {
+    try {
+      const { expectedVersion } = command.request;
+      const { version } = this.#state(command.streamId, command.aggregate);
+      if (expectedVersion !== undefined && expectedVersion !== version) {
+        this.unstored.push({ command, rejection: versionConflict(expectedVersion, version) });
+        return;
+      }
+      const decision = this.#decideWithCompanions(command);
+      if (!Array.isArray(decision)) {
+        if (isStored(decision)) this.#add(command, attempts, [this.#unchanged(command)], decision);
+        else this.unstored.push({ command, rejection: decision });
+        return;
+      }
+      this.#add(command, attempts, decision, undefined);
+      for (const part of decision) this.#states.set(part.streamId, part.after);
+    } catch (error) {
+      this.failed.push({ command, error });
+    }
+  }
+
+  #decideWithCompanions(command: Command): Part[] | Rejection {
+    const own = { type: command.definition.name, data: command.data };
+    const companions = command.definition.companions?.(command.data) ?? [];
+    const parts: Part[] = [];
+    for (const each of [own, ...companions]) {
+      const part = this.#decidePart(command, each);
+      if ('code' in part) return part;
+      parts.push(part);
+    }
+    return parts;
+  }
+
+  #decidePart(command: Command, { type, data }: AnyCommand): Part | Rejection {
+    const isOwn = type === command.definition.name;
+    const target = isOwn ? command : companionTarget(this.#aggregates, { type, data });
+    const { aggregate, aggregateId } = target;
+    const streamId = streamIdOf(aggregate.type, aggregateId);
+    const before = this.#state(streamId, aggregate);
+    const facts = this.#facts.get(aggregate) ?? new Map();
+    const context = { actor: command.request.actor, now: this.#now, facts };
+    const decision = aggregate.decider.decide({ type, data }, before.state, context);
+    if (isRejection(decision)) return decision;
+    const state = decision.reduce((current: unknown, event) => aggregate.decider.evolve(current, event), before.state);
+    const after = { version: before.version + decision.length, state };
+    return { aggregate, aggregateId, streamId, before, after, events: decision };
+  }
+
+  #unchanged({ aggregate, aggregateId, streamId }: Command): Part {
+    const before = this.#state(streamId, aggregate);
+    return { aggregate, aggregateId, streamId, before, after: before, events: [] };
+  }
+
+  #state(streamId: string, aggregate: Aggregate): StreamState {
+    return this.#states.get(streamId) ?? { version: 0, state: aggregate.decider.initialState };
+  }
+
+  #add(command: Command, attempts: number, parts: readonly Part[], rejection: Rejection | undefined): void {
+    const unit = this.#unitOf(parts.map((part) => part.streamId));
+    const version = parts[0]?.after.version ?? 0;
+    for (const { streamId, aggregate, aggregateId, before, after } of parts) {
+      const decidedOn = unit.streams.get(streamId)?.decidedOn ?? before.version;
+      unit.streams.set(streamId, {
+        streamId,
+        aggregateType: aggregate.type,
+        aggregateId,
+        decidedOn,
+        version: after.version,
+      });
+    }
+    const events = parts.flatMap((part) => part.events.map((event, at) => this.#event(command, part, event, at)));
+    unit.events.push(...events);
+    unit.commands.push(record(command, attempts, rejection, version));
+    unit.decided.push({ command, rejection, version, eventCount: events.length });
+  }
+
+  /** The one unit of all these streams: those that there are become one. */
+  #unitOf(streamIds: readonly string[]): MutableUnit<Command> {
+    const known = [...new Set(streamIds.flatMap((streamId) => this.#units.get(streamId) ?? []))];
+    const unit: MutableUnit<Command> = known[0] ?? { streams: new Map(), commands: [], events: [], decided: [] };
+    for (const other of known.slice(1)) {
+      for (const [streamId, move] of other.streams) unit.streams.set(streamId, move);
+      unit.commands.push(...other.commands);
+      unit.events.push(...other.events);
+      unit.decided.push(...other.decided);
+    }
+    for (const streamId of [...streamIds, ...unit.streams.keys()]) this.#units.set(streamId, unit);
+    return unit;
+  }
+
+  #event({ request }: Command, part: Part, event: AnyEvent, at: number): NewEvent {
+    const definition = part.aggregate.events.find((it) => it.type === event.type);
+    if (definition === undefined) throw new Error(`${part.aggregate.type} has no event ${event.type}.`);
+    return {
+      eventId: this.#ids.ordered(),
+      type: event.type,
+      schemaVersion: definition.schemaVersion,
+      streamId: part.streamId,
+      aggregateType: part.aggregate.type,
+      aggregateId: part.aggregateId,
+      version: part.before.version + at + 1,
+      actor: request.actor,
+      commandId: request.commandId,
+      correlationId: request.correlationId,
+      causationId: request.causationId ?? request.commandId,
+      data: event.data,
+    };
+  }
+}
+
+/** The aggregate that a companion command is for. */
+export function companionTarget(aggregates: ReadonlyMap<string, Aggregate>, { type, data }: AnyCommand) {
+  const aggregate = aggregates.get(type);
+  const definition = aggregate?.commands.find((it) => it.name === type);
+  if (aggregate === undefined || definition === undefined) throw new Error(`No aggregate takes the command ${type}.`);
+  return { aggregate, aggregateId: definition.aggregateId(definition.input.parse(data)) };
+}
+
+function record(
+  { request, definition, aggregate, aggregateId, encoded, fingerprint, submittedAt }: AcceptedCommand,
+  attempts: number,
+  rejection: JsonObject | undefined,
+  version: number,
+): NewCommandRecord {
+  return {
+    commandId: request.commandId,
+    name: definition.name,
+    aggregateType: aggregate.type,
+    aggregateId,
+    input: encoded,
+    fingerprint,
+    actorKind: request.actor.kind,
+    actorId: request.actor.id,
+    status: rejection === undefined ? 'SUCCEEDED' : 'REJECTED',
+    attempts,
+    rejection: rejection ?? null,
+    version,
+    correlationId: request.correlationId,
+    causationId: request.causationId ?? null,
+    submittedAt: submittedAt.toISOString(),
+  };
+}

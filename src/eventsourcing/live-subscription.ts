@@ -1,0 +1,76 @@
+import type { RecordedEvent } from './event.ts';
+
+/** What a subscriber is given: the row as it stands, and the events since what it was given before. */
+export interface LiveChange<Row> {
+  readonly row: Row;
+  /** Resume from here: every event of this row up to it was handed out. */
+  readonly position: number;
+  readonly events: readonly RecordedEvent[];
+}
+
+/**
+ * One watcher of one row. Written by hand and not as an async generator, which would not hear `return()` while it waits
+ * for the next change, and so would never be cleaned up.
+ */
+export class LiveSubscription<Row> implements AsyncIterableIterator<LiveChange<Row>> {
+  readonly #read: (from: number, isFirst: boolean) => Promise<LiveChange<Row>> | undefined;
+  readonly #leave: () => void;
+  #from = 0;
+  #isFirst = true;
+  #isClosed = false;
+  #wake: (() => void) | undefined;
+
+  /**
+   * @param read the change since a position, if there is one; for the first payload there always is
+   * @param leave called once, when nobody listens any more
+   */
+  constructor(read: (from: number, isFirst: boolean) => Promise<LiveChange<Row>> | undefined, leave: () => void) {
+    this.#read = read;
+    this.#leave = leave;
+  }
+
+  /** Sets the position that the first payload's events come after. */
+  begin(after: number): void {
+    this.#from = after;
+  }
+
+  /** There may be something new. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<LiveChange<Row>, undefined>> {
+    while (!this.#isClosed) {
+      const reading = this.#read(this.#from, this.#isFirst);
+      if (reading !== undefined) {
+        const change = await reading;
+        if (this.#isClosed) break;
+        this.#isFirst = false;
+        this.#from = change.position;
+        return { done: false, value: change };
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = undefined;
+    }
+    return { done: true, value: undefined };
+  }
+
+  async return(): Promise<IteratorResult<LiveChange<Row>, undefined>> {
+    if (!this.#isClosed) {
+      this.#isClosed = true;
+      this.#leave();
+      this.#wake?.();
+    }
+    return { done: true, value: undefined };
+  }
+
+  async throw(): Promise<IteratorResult<LiveChange<Row>, undefined>> {
+    return this.return();
+  }
+}

@@ -1,0 +1,23 @@
+import type { RecordedEvent } from './event.ts';
+import type { ReadTable } from './read-table.ts';
+
+export interface ProjectedRow {
+  /** That of the newest event that is in the row. */
+  readonly position: number;
+}
+
+/** A fold of events into a read table. Pure: the same code serves the live table, a rebuild, and a view of the past. */
+export interface Projection<Row extends ProjectedRow = ProjectedRow> {
+  readonly name: string;
+  /** Raised when the fold or the table changes: the rows of another version are thrown away and folded anew. */
+  readonly version: number;
+  readonly table: ReadTable<Row>;
+  /** Types of the events that may change a row; all others are passed over. */
+  readonly eventTypes: readonly string[];
+  /** Which row an event changes. */
+  keyOf(event: RecordedEvent): string;
+  /** @returns the row after the event; undefined if there is none still */
+  evolveRow(row: Row | undefined, event: RecordedEvent): Row | undefined;
+  /** The streams that make a row: where the events since a position are looked for. */
+  streamsOf(row: Row): readonly string[];
+}

@@ -1,0 +1,173 @@
+import type { OutputRef } from '@pothos/core';
+import { z } from 'zod';
+import {
+  ACTOR_KINDS,
+  type Actor,
+  type ActorKind,
+  AUDIENCES,
+  actsForStaff,
+  isAudience,
+} from '../eventsourcing/actor.ts';
+import type { EventDefinition, RecordedEvent } from '../eventsourcing/event.ts';
+import type { SchemaBuilderOf } from './builder.ts';
+
+const ACTOR_KIND_MEANINGS: Record<ActorKind, string> = {
+  ANONYMOUS: 'Somebody who did not say who they are.',
+  GUEST: 'A visitor of the shop without an account.',
+  CUSTOMER: 'A customer.',
+  STAFF: 'Somebody who works for the shop.',
+  ADMIN: 'Somebody who may do everything.',
+  SERVICE: 'Another system.',
+  PROCESS: 'A process of this server that reacts to events.',
+  SYSTEM: 'This server itself.',
+};
+
+/** The interface of all events, and what every event has. */
+export function addEventInterface(builder: SchemaBuilderOf, definitions: readonly EventDefinition[]) {
+  const byType = new Map(definitions.map((definition) => [definition.type, definition]));
+  const actorKind = builder.enumType('ActorKind', {
+    description: 'What kind of someone acts.',
+    values: Object.fromEntries(ACTOR_KINDS.map((kind) => [kind, { description: ACTOR_KIND_MEANINGS[kind] }])),
+  });
+  const actor = builder.objectRef<Actor>('Actor').implement({
+    description: 'Who did something.',
+    audience: 'public',
+    fields: (t) => ({
+      kind: t.field({ type: actorKind, description: 'What kind of someone.', resolve: (it) => it.kind }),
+      id: t.id({
+        nullable: true,
+        description: 'Who exactly. Which member of staff did something is told to staff only.',
+        resolve: (it, _args, { actor: viewer }) => (mayTrace(viewer, it) ? it.id : null),
+      }),
+    }),
+  });
+  return builder.interfaceRef<RecordedEvent>('Event').implement({
+    description:
+      'One event of the log. Every type of event is an object type that implements this and adds `payload`, typed. `recordedAt` never decreases as position grows. `data` is the payload as JSON, for generic tools.',
+    audience: 'public',
+    resolveType: (event) => event.type,
+    fields: (t) => ({
+      eventId: t.id({ description: 'Its UUID.', resolve: (it) => it.eventId }),
+      type: t.string({ description: 'What happened, in the past tense.', resolve: (it) => it.type }),
+      schemaVersion: t.int({ description: 'Of the shape of its payload.', resolve: (it) => it.schemaVersion }),
+      aggregateType: t.string({
+        description: 'The kind of aggregate that it happened to.',
+        resolve: (it) => it.aggregateType,
+      }),
+      aggregateId: t.id({ description: 'The raw id of the aggregate.', resolve: (it) => it.aggregateId }),
+      version: t.int({ description: 'Of the aggregate, after this event.', resolve: (it) => it.version }),
+      position: t.field({
+        type: 'Position',
+        description: 'In the global order of events.',
+        resolve: (it, _args, { engine }) => engine.positions.encode(it.position),
+      }),
+      recordedAt: t.field({ type: 'DateTime', description: 'When it was stored.', resolve: (it) => it.recordedAt }),
+      actor: t.field({ type: actor, description: 'Who did it.', resolve: (it) => it.actor }),
+      commandId: t.id({
+        nullable: true,
+        description: 'The command that it came from; for what staff did, told to staff only.',
+        resolve: (it, _args, { actor: viewer }) => (mayTrace(viewer, it.actor) ? it.commandId : null),
+      }),
+      correlationId: t.id({
+        description: 'Common to all that began with the same request.',
+        resolve: (it) => it.correlationId,
+      }),
+      causationId: t.id({
+        nullable: true,
+        description: 'The command or event that caused it; for what staff did, told to staff only.',
+        resolve: (it, _args, { actor: viewer }) => (mayTrace(viewer, it.actor) ? it.causationId : null),
+      }),
+      data: t.field({
+        type: 'JSON',
+        description: 'The payload as JSON, as far as it is for you.',
+        resolve: (it, _args, { actor: viewer }) => visibleData(byType.get(it.type), it.data, viewer),
+      }),
+    }),
+  });
+}
+
+export type EventInterface = ReturnType<typeof addEventInterface>;
+
+/** A field's type in GraphQL, by the name that its zod schema carries as `meta({ graphql })`. */
+export type ValueTypes = Readonly<Record<string, OutputRef | 'Currency' | 'SafeInt'>>;
+
+/** Makes the object type of an event from the schema that checks it. */
+export function addEventType(
+  builder: SchemaBuilderOf,
+  event: EventInterface,
+  valueTypes: ValueTypes,
+  definition: EventDefinition,
+): void {
+  const payload = builder.objectRef<Record<string, unknown>>(`${definition.type}Payload`);
+  payload.implement({
+    description: `What ${definition.type} tells.`,
+    audience: 'public',
+    fields: (t) =>
+      Object.fromEntries(
+        membersOf(definition).map(([name, schema]) => {
+          const { audience, description } = fieldMeta(schema);
+          const { type, nullable } = outputOf(schema, valueTypes);
+          const isNullable = nullable || audience !== 'public';
+          return [name, t.field({ type, audience, nullable: isNullable, description, resolve: (data) => data[name] })];
+        }),
+      ),
+  });
+  builder.objectRef<RecordedEvent>(definition.type).implement({
+    description: definition.description,
+    audience: 'public',
+    interfaces: [event],
+    isTypeOf: (value) => eventType.safeParse(value).data?.type === definition.type,
+    fields: (t) => ({
+      payload: t.field({
+        type: payload,
+        description: 'What happened, in detail.',
+        resolve: (it) => payloadData.parse(it.data),
+      }),
+    }),
+  });
+}
+
+const eventType = z.object({ type: z.string() });
+const payloadData = z.record(z.string(), z.unknown());
+const meta = z.object({
+  audience: z.enum(AUDIENCES).default('public'),
+  description: z.string().default(''),
+  graphql: z.string().optional(),
+});
+
+function membersOf({ data }: EventDefinition): [string, z.ZodType][] {
+  return Object.entries(data.shape).map(([name, member]) => [name, z.instanceof(z.ZodType).parse(member)]);
+}
+
+function fieldMeta(schema: z.ZodType) {
+  return meta.parse(schema.meta() ?? {});
+}
+
+function outputOf(schema: z.ZodType, valueTypes: ValueTypes): { type: OutputRef | ScalarName; nullable: boolean } {
+  const named = valueTypes[fieldMeta(schema).graphql ?? ''];
+  if (named !== undefined) return { type: named, nullable: false };
+  if (schema instanceof z.ZodNullable) {
+    return { ...outputOf(z.instanceof(z.ZodType).parse(schema.unwrap()), valueTypes), nullable: true };
+  }
+  if (schema instanceof z.ZodString) return { type: 'String', nullable: false };
+  if (schema instanceof z.ZodNumber) return { type: 'Int', nullable: false };
+  if (schema instanceof z.ZodBoolean) return { type: 'Boolean', nullable: false };
+  throw new Error(`No GraphQL type for a field of kind ${schema.type}: name one with meta({ graphql }).`);
+}
+
+type ScalarName = 'String' | 'Int' | 'Boolean' | 'Currency' | 'SafeInt';
+
+/** What an event tells this viewer: fields for others are left out. */
+function visibleData(definition: EventDefinition | undefined, data: unknown, viewer: Actor): unknown {
+  const hidden = (definition === undefined ? [] : membersOf(definition))
+    .filter(([, schema]) => !isAudience(viewer, fieldMeta(schema).audience))
+    .map(([name]) => name);
+  if (hidden.length === 0) return data;
+  return Object.fromEntries(Object.entries(payloadData.parse(data)).filter(([name]) => !hidden.includes(name)));
+}
+
+/** Customers are not told who of the staff did something; staff and the actors themselves are. */
+function mayTrace(viewer: Actor, actor: Actor): boolean {
+  if (actsForStaff(viewer) || (viewer.kind === actor.kind && viewer.id === actor.id)) return true;
+  return actor.kind === 'ANONYMOUS' || actor.kind === 'GUEST' || actor.kind === 'CUSTOMER';
+}

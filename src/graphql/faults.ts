@@ -1,0 +1,18 @@
+import { GraphQLError } from 'graphql';
+
+/** What can go wrong beside a business "no", as clients see it in `extensions.code`. */
+export type FaultCode =
+  | 'BAD_USER_INPUT'
+  | 'NOT_FOUND'
+  | 'FORBIDDEN'
+  | 'UNAUTHENTICATED'
+  | 'POSITION_UNKNOWN'
+  | 'STALE_READ'
+  | 'OVERLOADED'
+  | 'UNAVAILABLE'
+  | 'CONTENDED';
+
+/** An error that a client is told as it is: its message says what to do. */
+export function fault(code: FaultCode, message: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code } });
+}

@@ -1,0 +1,79 @@
+import type { ObjectRef } from '@pothos/core';
+import type { RecordedEvent } from '../eventsourcing/event.ts';
+import type { LiveChange } from '../eventsourcing/live-subscription.ts';
+import { PositionUnknown } from '../eventsourcing/position.ts';
+import type { ProjectedRow, Projection } from '../eventsourcing/projection.ts';
+import type { BuilderTypes, SchemaBuilderOf } from './builder.ts';
+import type { RequestContext } from './context.ts';
+import type { EventInterface } from './events.ts';
+import { fault } from './faults.ts';
+
+/** A position that a client sent, as a number. @throws the fault POSITION_UNKNOWN */
+export function decodePosition(position: string, { engine }: RequestContext): number {
+  try {
+    return engine.positions.decode(position, engine.tail.head);
+  } catch (error) {
+    if (error instanceof PositionUnknown) throw fault('POSITION_UNKNOWN', error.message);
+    throw error;
+  }
+}
+
+/** Waits until a projection has reached what the caller has seen. @throws the fault STALE_READ */
+export async function waitFor<Row extends ProjectedRow>(
+  projection: Projection<Row>,
+  minPosition: string | null | undefined,
+  context: RequestContext,
+): Promise<void> {
+  if (minPosition === null || minPosition === undefined) return;
+  const position = decodePosition(minPosition, context);
+  const reached = await context.engine.view(projection).projector.reach(position, context.readWaitMs);
+  if (!reached) {
+    throw fault('STALE_READ', `What you ask for is not up to ${minPosition} yet: ask again, or without minPosition.`);
+  }
+}
+
+/** The type of a live view's payloads: the entity as it stands, and the events since the payload before. */
+export function addChangeType(
+  builder: SchemaBuilderOf,
+  event: EventInterface,
+  entity: { readonly name: string; readonly member: string; readonly ref: ObjectRef<BuilderTypes, ProjectedRow> },
+) {
+  return builder.objectRef<LiveChange<ProjectedRow>>(`${entity.name}Change`).implement({
+    description: `The live view of one ${entity.member}. The first payload is always the ${entity.member} as it stands; each later one holds every event since the payload before, so none is ever missed, though a slow client may get several in one. With \`after\`, the first payload's events are those since that position.`,
+    audience: 'public',
+    fields: (t) => ({
+      [entity.member]: t.field({ type: entity.ref, description: 'As it stands.', resolve: (it) => it.row }),
+      position: t.field({
+        type: 'Position',
+        description: 'Send it as `after` to go on from here.',
+        resolve: (it, _args, { engine }) => engine.positions.encode(it.position),
+      }),
+      events: t.field({
+        type: [event],
+        description: 'What happened since the payload before, oldest first.',
+        resolve: (it): readonly RecordedEvent[] => it.events,
+      }),
+    }),
+  });
+}
+
+/**
+ * The source of a live view.
+ * @param mayWatch whether the caller may see this row; for others it is not there
+ * @throws the faults NOT_FOUND, POSITION_UNKNOWN and STALE_READ
+ */
+export async function watch<Row extends ProjectedRow>(
+  projection: Projection<Row>,
+  key: string,
+  after: string | null | undefined,
+  context: RequestContext,
+  mayWatch: (row: Row) => boolean,
+): Promise<AsyncIterable<LiveChange<Row>>> {
+  await waitFor(projection, after, context);
+  const view = context.engine.view(projection);
+  const row = await view.readCommitted(key);
+  const from = after === null || after === undefined ? undefined : decodePosition(after, context);
+  const subscription = row !== undefined && mayWatch(row) ? await view.live.subscribe(key, from) : undefined;
+  if (subscription === undefined) throw fault('NOT_FOUND', 'There is nothing by that id to watch.');
+  return subscription;
+}

@@ -1,0 +1,42 @@
+import type { ObjectRef } from '@pothos/core';
+import type { Aggregate } from '../eventsourcing/aggregate.ts';
+import type { ProjectedRow } from '../eventsourcing/projection.ts';
+import { type BuilderTypes, createBuilder } from './builder.ts';
+import { addCommandMutation, type CommandMutation } from './command-mutation.ts';
+import { addEventInterface, addEventType, type ValueTypes } from './events.ts';
+import { addChangeType } from './live-field.ts';
+import { addReceipt } from './receipt.ts';
+import { addRejections } from './rejections.ts';
+
+/** What a context declares its part of the schema with. */
+export function createSchemaKit(aggregates: readonly Aggregate[]) {
+  const builder = createBuilder();
+  const definitions = aggregates.flatMap((it) => it.events);
+  const event = addEventInterface(builder, definitions);
+  const receipts = addReceipt(builder);
+  const rejections = addRejections(builder, receipts.receipt, event);
+  const eventTypes = new Map(
+    aggregates.flatMap(({ commands, events }) => commands.map(({ name }) => [name, events.map(({ type }) => type)])),
+  );
+  const eventTypesOf = (command: string) => eventTypes.get(command) ?? [];
+  return {
+    builder,
+    event,
+    receipt: receipts.receipt,
+    rejections,
+    /** Declares the object types of all events. */
+    addEventTypes(valueTypes: ValueTypes): void {
+      for (const definition of definitions) addEventType(builder, event, valueTypes, definition);
+    },
+    addCommandMutation<Input extends object, Entity, Payload extends object>(
+      mutation: CommandMutation<Input, Entity, Payload>,
+    ): void {
+      addCommandMutation({ builder, receipts, rejections, eventTypesOf }, mutation);
+    },
+    addChangeType(name: string, member: string, ref: ObjectRef<BuilderTypes, ProjectedRow>) {
+      return addChangeType(builder, event, { name, member, ref });
+    },
+  };
+}
+
+export type SchemaKit = ReturnType<typeof createSchemaKit>;

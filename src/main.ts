@@ -1,0 +1,76 @@
+import { existsSync, readFileSync } from 'node:fs';
+import process from 'node:process';
+import { Command, Option } from 'commander';
+import { z } from 'zod';
+import { InvalidSettings } from './config.ts';
+import { FolderInUse } from './platform/folder-lock.ts';
+import { packageFile } from './platform/package-root.ts';
+import { ROLES } from './server/authentication.ts';
+
+/** The command line. What a command needs is loaded when it runs, so that `--help` is quick. */
+
+const { version } = z
+  .object({ version: z.string() })
+  .parse(JSON.parse(readFileSync(packageFile('package.json'), 'utf8')));
+
+const program = new Command('cartstream')
+  .description('An event-sourced commerce backend, spoken to in GraphQL, live on every screen.')
+  .version(version)
+  .showHelpAfterError('(add --help for what there is)')
+  .addHelpText('after', '\nSettings are environment variables, or lines of a file .env: see .env.example.');
+
+program
+  .command('serve')
+  .description('Run the server: migrates the store, and fills an empty one with the demo catalog.')
+  .option('--no-seed', 'leave an empty store empty')
+  .action(async (options: { seed: boolean }) => (await import('./cli/serve.ts')).serve(options));
+
+program
+  .command('migrate')
+  .description("Bring the store's tables to this version, and stop.")
+  .action(async () => (await import('./cli/migrate.ts')).migrateStore());
+
+program
+  .command('seed')
+  .description('Add the demo catalog: products that are there already are left alone.')
+  .action(async () => (await import('./cli/seed.ts')).seedStore());
+
+program
+  .command('token')
+  .description('Print a token that proves to this server who somebody is. Needs JWT_SECRET.')
+  .addOption(new Option('--role <role>', 'what they may do').choices([...ROLES]).makeOptionMandatory())
+  .option('--subject <id>', 'who they are', 'somebody')
+  .option('--expires-in <seconds>', 'how long it holds, in seconds', '3600')
+  .action(async (options: { role: string; subject: string; expiresIn: string }) =>
+    (await import('./cli/token.ts')).printToken(options),
+  );
+
+program
+  .command('replay')
+  .description('Send the invoices of a CSV file through the GraphQL API, each as a cart.')
+  .argument(
+    '<file>',
+    'columns InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID, Country',
+  )
+  .option('--url <url>', 'the GraphQL endpoint', 'http://127.0.0.1:4000/graphql')
+  .option('--token <token>', 'sent as the bearer token')
+  .option('--parallel <carts>', 'how many carts are filled at a time', '8')
+  .option('--json', 'print the summary as JSON, without a progress bar')
+  .action(async (file: string, options: { url: string; token?: string; parallel: string; json?: boolean }) =>
+    (await import('./cli/replay.ts')).replay(file, options),
+  );
+
+program
+  .command('schema')
+  .description('Print the GraphQL schema, sorted.')
+  .action(async () => (await import('./cli/schema.ts')).printSchemaSorted());
+
+if (existsSync('.env')) process.loadEnvFile('.env');
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof InvalidSettings) && !(error instanceof FolderInUse)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}

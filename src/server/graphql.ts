@@ -1,0 +1,33 @@
+import type { GraphQLSchema } from 'graphql';
+import { createYoga } from 'graphql-yoga';
+import type { RequestContext } from '../graphql/context.ts';
+import type { Logger } from '../platform/logger.ts';
+import { maskErrorWith, useErrorCodes } from './errors.ts';
+import type { Yoga } from './fast-path.ts';
+import { FIRST_OPERATIONS } from './graphiql.ts';
+import { MAX_BODY_BYTES } from './http-body.ts';
+import { useOperationLimits } from './operation-limits.ts';
+import { useSharedExecution } from './shared-execution.ts';
+
+export const GRAPHQL_PATH = '/graphql';
+
+/** Yoga with everything that holds on each transport. */
+export function createGraphQL(schema: GraphQLSchema, logger: Logger): Yoga {
+  return createYoga<RequestContext>({
+    schema,
+    graphqlEndpoint: GRAPHQL_PATH,
+    cors: false,
+    multipart: false,
+    landingPage: false,
+    maxRequestBodySize: MAX_BODY_BYTES,
+    logging: { debug: () => {}, info: () => {}, warn: (...it) => logger.warn({ it }, 'yoga'), error: () => {} },
+    maskedErrors: { maskError: maskErrorWith(logger) },
+    graphiql: {
+      title: 'cartstream',
+      subscriptionsProtocol: 'WS',
+      defaultQuery: FIRST_OPERATIONS,
+      shouldPersistHeaders: true,
+    },
+    plugins: [useErrorCodes(), useOperationLimits(), useSharedExecution()],
+  });
+}

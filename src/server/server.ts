@@ -1,0 +1,143 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { z } from 'zod';
+import { contexts } from '../contexts/index.ts';
+import { Engine } from '../eventsourcing/engine.ts';
+import type { RequestContext } from '../graphql/context.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Database } from '../platform/database.ts';
+import type { Ids } from '../platform/ids.ts';
+import type { Logger } from '../platform/logger.ts';
+import { Authenticator, type AuthMode } from './authentication.ts';
+import { answerPlain } from './fast-path.ts';
+import { createGraphQL, GRAPHQL_PATH } from './graphql.ts';
+import { health } from './health.ts';
+import { BadBody, readBody, sendError } from './http-body.ts';
+import { OriginPolicy } from './origins.ts';
+import { createSchema } from './schema.ts';
+import { serveWebSockets } from './websocket.ts';
+
+export interface ServerSettings {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly authMode: AuthMode;
+  readonly jwtSecret?: string | undefined;
+  /** Origins of web pages that may call this server from another host. */
+  readonly corsOrigins: readonly string[];
+  readonly readWaitMs: number;
+  readonly defaultCurrency: string;
+}
+
+export interface ServerParts {
+  readonly database: Database;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly ids: Ids;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  readonly engine: Engine;
+  /** Finishes what is in flight, tells sockets to come back, and stops. */
+  stop(): Promise<void>;
+}
+
+const UUID = z.uuid();
+const DRAIN_MS = 10_000;
+
+/** Starts the engine over a migrated database, and serves it. */
+export async function startServer(settings: ServerSettings, parts: ServerParts): Promise<RunningServer> {
+  const { logger, ids } = parts;
+  const engine = await Engine.start({
+    ...parts,
+    aggregates: contexts.flatMap((context) => context.aggregates),
+    projections: contexts.flatMap((context) => context.projections),
+  });
+  const authenticator = new Authenticator(settings.authMode, settings.jwtSecret);
+  const origins = new OriginPolicy(settings.corsOrigins, settings.authMode === 'open');
+  const yoga = createGraphQL(createSchema(contexts), logger);
+  const { readWaitMs, defaultCurrency } = settings;
+
+  async function contextOf(authorization: string | undefined, correlation?: string) {
+    const { actor, expiresAt } = await authenticator.authenticate(authorization);
+    const correlationId = UUID.safeParse(correlation).data;
+    const context: RequestContext = { actor, engine, ids, readWaitMs, defaultCurrency, correlationId };
+    return { context, expiresAt };
+  }
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method, headers, url = '/' } = request;
+    const path = url.split('?', 1)[0];
+    if (path?.startsWith('/health/')) return health(path, response, { engine, database: parts.database });
+    if (path === '/') {
+      response.writeHead(302, { location: GRAPHQL_PATH }).end();
+      return;
+    }
+    if (path !== GRAPHQL_PATH) return sendError(response, 404, 'NOT_FOUND', `The API is at ${GRAPHQL_PATH}.`);
+    if (!origins.allows(headers))
+      return sendError(response, 403, 'FORBIDDEN', 'Pages of this origin may not call this server: see CORS_ORIGINS.');
+    if (headers.origin !== undefined) allowOrigin(response, headers.origin);
+    if (method === 'OPTIONS') {
+      response.writeHead(204).end();
+      return;
+    }
+    const { context } = await contextOf(headers.authorization, headerText(headers['x-correlation-id']));
+    if (method === 'POST') {
+      if (!isJsonRequest(headers['content-type'])) {
+        return sendError(response, 415, 'UNSUPPORTED_MEDIA_TYPE', 'Send the operation as application/json.');
+      }
+      const body = await readBody(request);
+      if (url === GRAPHQL_PATH && (await answerPlain(yoga, request, response, body, context))) return;
+      // Yoga takes what was read already from here, as from a body parser; an empty body would make it read again.
+      Object.assign(request, { body: body.length === 0 ? Buffer.from(' ') : body });
+    }
+    await yoga(request, response, { ...context });
+  }
+
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error: unknown) => {
+      if (error instanceof BadBody) return sendError(response, error.status, error.code, error.message);
+      const known = z
+        .object({ message: z.string(), extensions: z.object({ code: z.literal('UNAUTHENTICATED') }) })
+        .safeParse(error).data;
+      if (known !== undefined) return sendError(response, 401, known.extensions.code, known.message);
+      logger.error({ err: error }, 'request failed');
+      sendError(response, 500, 'INTERNAL_SERVER_ERROR', 'Something broke inside.');
+    });
+  });
+  const sockets = serveWebSockets(server, { yoga, contextOf, isAllowed: ({ headers }) => origins.allows(headers) });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(settings.port, settings.host, resolve);
+  });
+  const { port } = z.object({ port: z.number() }).parse(server.address());
+  return {
+    port,
+    engine,
+    async stop() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await sockets.close();
+      server.closeIdleConnections();
+      const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+      await closed;
+      clearTimeout(cut);
+      await engine.stop();
+    },
+  };
+}
+
+/** Web pages cannot send JSON to another site without asking first: so no page can act through a visitor's browser. */
+function isJsonRequest(contentType = ''): boolean {
+  return /^application\/(graphql\+)?json\s*(;|$)/i.test(contentType);
+}
+
+function allowOrigin(response: ServerResponse, origin: string): void {
+  response.setHeader('access-control-allow-origin', origin);
+  response.setHeader('vary', 'Origin');
+  response.setHeader('access-control-allow-headers', 'authorization, content-type, x-correlation-id');
+  response.setHeader('access-control-allow-methods', 'GET, POST, OPTIONS');
+  response.setHeader('access-control-max-age', '600');
+}
+
+function headerText(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : value?.[0];
+}
