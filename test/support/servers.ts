@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '../../src/platform/clock.ts';
+import type { Database } from '../../src/platform/database.ts';
+import { randomIds } from '../../src/platform/ids.ts';
+import { createLogger } from '../../src/platform/logger.ts';
+import { type RunningServer, type ServerSettings, startServer } from '../../src/server/server.ts';
+import { openMigrated, type TestStore } from './stores.ts';
+
+/** A server in this process, with its own database connections. */
+export interface LocalServer extends RunningServer {
+  readonly database: Database;
+  readonly url: string;
+  readonly webSocketUrl: string;
+}
+
+export async function startLocalServer(store: TestStore, settings: Partial<ServerSettings> = {}): Promise<LocalServer> {
+  const database = await openMigrated(store);
+  const server = await startServer(
+    {
+      host: '127.0.0.1',
+      port: 0,
+      authMode: 'open',
+      corsOrigins: [],
+      readWaitMs: 5_000,
+      defaultCurrency: 'GBP',
+      ...settings,
+    },
+    { database, logger: createLogger('silent'), clock: systemClock, ids: randomIds },
+  );
+  return {
+    ...server,
+    database,
+    url: `http://127.0.0.1:${server.port}/graphql`,
+    webSocketUrl: `ws://127.0.0.1:${server.port}/graphql`,
+    async stop() {
+      await server.stop();
+      await database.close();
+    },
+  };
+}
+
+/** A server in a process of its own, as a user starts it. */
+export interface ServerProcess {
+  readonly process: ChildProcess;
+  readonly url: string;
+  readonly webSocketUrl: string;
+  /** Everything that it printed so far. */
+  output(): string;
+  /** SIGKILL: as if the power of the process went out. */
+  kill(): Promise<void>;
+  /** SIGTERM. @returns the exit code */
+  stop(): Promise<number | null>;
+}
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+/** Starts `cartstream serve` on a free port. @param options like `--no-seed` */
+export async function startServerProcess(
+  store: TestStore,
+  options: readonly string[] = ['--no-seed'],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [MAIN, 'serve', ...options], {
+    env: { ...process.env, PORT: '0', LOG_LEVEL: 'warn', ...store.environment, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  const exited = once(child, 'exit');
+  const url = await new Promise<string>((resolve, reject) => {
+    const read = (chunk: Buffer) => {
+      output += chunk.toString();
+      const [, found] = /ready: (http:\S+)/.exec(output) ?? [];
+      if (found !== undefined) resolve(found);
+    };
+    child.stdout.on('data', read);
+    child.stderr.on('data', read);
+    child.once('exit', (code) => reject(new Error(`The server ended with ${code}:\n${output}`)));
+  });
+  const end = async (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    const [code] = await exited;
+    return typeof code === 'number' ? code : null;
+  };
+  return {
+    process: child,
+    url,
+    webSocketUrl: url.replace('http:', 'ws:'),
+    output: () => output,
+    kill: async () => {
+      await end('SIGKILL');
+    },
+    stop: () => end('SIGTERM'),
+  };
+}
