@@ -50,15 +50,14 @@ program
   .description('Send the invoices of a CSV file through the GraphQL API, each as a cart.')
   .argument(
     '<file>',
-    'columns InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID, Country',
+    'invoice lines with the columns InvoiceNo, StockCode and Quantity, like seed/online-retail-1000.csv',
   )
   .option('--url <url>', 'the GraphQL endpoint', 'http://127.0.0.1:4000/graphql')
   .option('--token <token>', 'sent as the bearer token')
-  .option('--parallel <carts>', 'how many carts are filled at a time', '8')
+  .option('--parallel <carts>', 'how many carts are filled at a time, 1 to 256', '8')
+  .option('--currency <code>', 'the currency of the carts', 'GBP')
   .option('--json', 'print the summary as JSON, without a progress bar')
-  .action(async (file: string, options: { url: string; token?: string; parallel: string; json?: boolean }) =>
-    (await import('./cli/replay.ts')).replay(file, options),
-  );
+  .action(async (file: string, options: unknown) => (await import('./cli/replay.ts')).replay(file, options));
 
 program
   .command('schema')

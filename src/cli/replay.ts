@@ -1,6 +1,141 @@
-export async function replay(
-  file: string,
-  options: { url: string; token?: string; parallel: string; json?: boolean },
-): Promise<void> {
-  throw new Error(`${file} ${options.url}`);
+import { stat } from 'node:fs/promises';
+import process from 'node:process';
+import { z } from 'zod';
+import { currency } from '../contexts/values.ts';
+import { CannotReplay } from './replay/cannot-replay.ts';
+import { CartApi } from './replay/cart-api.ts';
+import { Check } from './replay/check.ts';
+import { Fault, GraphQLClient } from './replay/graphql-client.ts';
+import { inParallel } from './replay/in-parallel.ts';
+import { readInvoices } from './replay/invoices.ts';
+import { type FilledCart, Load } from './replay/load.ts';
+import { Patience } from './replay/patience.ts';
+import { showProgress } from './replay/progress.ts';
+import { type ReplayReport, reportOf } from './replay/report.ts';
+import { summaryOf } from './replay/summary.ts';
+import { Tally } from './replay/tally.ts';
+
+const PARALLEL = 'must be a whole number from 1 to 256';
+const MIN_PATIENCE = 3;
+
+const replayOptions = z.object({
+  url: z
+    .url({ protocol: /^https?$/, error: 'must be the address of the GraphQL API, like http://127.0.0.1:4000/graphql' })
+    .refine((it) => new URL(it).username === '', 'must not have a name and password in it: use --token'),
+  token: z
+    .string()
+    .regex(/^[\w.-]+$/, 'must be a token, as npx cartstream token prints it')
+    .optional(),
+  parallel: z.coerce.number(PARALLEL).int(PARALLEL).min(1, PARALLEL).max(256, PARALLEL),
+  currency,
+  json: z.boolean().default(false),
+});
+type ReplayOptions = z.output<typeof replayOptions>;
+
+/**
+ * `cartstream replay`: sends the invoices of a CSV file through the GraphQL API as carts, reads them back, and prints a
+ * summary. The exit code is 1 where anything is not as it must be.
+ * @param given the options as they were typed
+ */
+export async function replay(file: string, given: unknown): Promise<void> {
+  try {
+    const options = optionsOf(given);
+    const report = await run(file, options);
+    process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : summaryOf(report));
+    if (!report.ok) process.exitCode = 1;
+  } catch (error) {
+    if (!(error instanceof CannotReplay)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  }
+}
+
+function optionsOf(given: unknown): ReplayOptions {
+  const parsed = replayOptions.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw new CannotReplay(parsed.error.issues.map(({ path, message }) => `--${path.join('.')} ${message}.`).join('\n'));
+}
+
+async function run(file: string, options: ReplayOptions): Promise<ReplayReport> {
+  const size = await sizeOf(file);
+  const tally = new Tally();
+  const client = new GraphQLClient(options.url, options.token, () => {
+    tally.resent += 1;
+  });
+  await expectAnswer(client, options.url);
+  const api = new CartApi(client);
+  const begun = performance.now();
+  const { filled, givenUp } = await fillCarts(file, size, api, tally, options);
+  const loadSeconds = (performance.now() - begun) / 1_000;
+  return reportOf(tally, await checkCarts(filled, api, tally, options), loadSeconds, givenUp);
+}
+
+/** What is kept of every cart until it is read back is its id and a short text: some 15 bytes for each of its lines. */
+async function fillCarts(file: string, size: number, api: CartApi, tally: Tally, options: ReplayOptions) {
+  const patience = patienceFor(options);
+  const load = new Load(api, tally, options.currency, patience);
+  const progress = showProgress('Filling', size, !options.json);
+  const filled: FilledCart[] = [];
+  let reached = 0;
+  try {
+    const fill = async (invoice: Parameters<typeof load.fill>[0]) => {
+      const cart = await load.fill(invoice);
+      if (cart !== undefined) filled.push(cart);
+      reached = Math.max(reached, invoice.endsAt);
+      progress.reach(reached, { carts: tally.carts, lines: tally.lines.added });
+    };
+    await inParallel(readInvoices(file, tally), options.parallel, fill, () => !patience.isOver);
+  } finally {
+    progress.end();
+  }
+  return { filled, givenUp: patience.isOver };
+}
+
+async function checkCarts(filled: readonly FilledCart[], api: CartApi, tally: Tally, options: ReplayOptions) {
+  const patience = patienceFor(options);
+  const check = new Check(api, tally, patience);
+  const progress = showProgress('Checking', filled.length, !options.json);
+  try {
+    const read = async (cart: FilledCart) => {
+      await check.read(cart);
+      progress.reach(check.carts, { carts: check.carts, lines: tally.lines.added });
+    };
+    await inParallel(filled, options.parallel, read, () => !patience.isOver);
+  } finally {
+    progress.end();
+  }
+  return check;
+}
+
+/** All that is in flight failed for good, and nothing was answered meanwhile: nobody is there any more. */
+function patienceFor({ parallel }: ReplayOptions): Patience {
+  return new Patience(Math.max(parallel, MIN_PATIENCE));
+}
+
+async function sizeOf(file: string): Promise<number> {
+  const found = await stat(file).catch((error: NodeJS.ErrnoException) => {
+    throw new CannotReplay(
+      error.code === 'ENOENT'
+        ? `There is no file ${file}: name a CSV file of invoice lines, like seed/online-retail-1000.csv.`
+        : `${file} could not be read: ${error.message}.`,
+    );
+  });
+  if (found.isDirectory()) throw new CannotReplay(`${file} is a folder: name a CSV file of invoice lines in it.`);
+  return found.size;
+}
+
+/** @throws {CannotReplay} nobody is there, or not who was expected */
+async function expectAnswer(client: GraphQLClient, url: string): Promise<void> {
+  try {
+    await client.sendOnce('{ __typename }');
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    throw new CannotReplay(adviceFor(error, url));
+  }
+}
+
+function adviceFor({ code, message, passing }: Fault, url: string): string {
+  if (code === 'UNAUTHENTICATED') return `${url} refuses the token: ${message} (npx cartstream token makes one.)`;
+  if (!passing) return `${url} does not answer like a GraphQL API: ${message} The path is usually /graphql.`;
+  return `Nobody answers at ${url} (${code}): start the server with npx cartstream serve, or name another address with --url.`;
 }

@@ -1,4 +1,4 @@
-import { type Aggregate, streamIdOf } from './aggregate.ts';
+import { type Aggregate, type CommandDefinition, streamIdOf } from './aggregate.ts';
 import { type AcceptedCommand, companionTarget, type StreamState } from './decision-batch.ts';
 import type { EventLog } from './event-log.ts';
 import type { ReadRows } from './read-table.ts';
@@ -57,15 +57,24 @@ export class BatchNeeds {
     return new Map(await Promise.all(loaded));
   }
 
+  /** The streams of the commands that come along with a command. */
+  companionStreams(definition: CommandDefinition, data: AcceptedCommand['data']): string[] {
+    return this.#companions(definition, data).map(({ streamId }) => streamId);
+  }
+
   #wantedStreams(batch: readonly AcceptedCommand[]): Map<string, Aggregate> {
     const wanted = new Map<string, Aggregate>();
     for (const { streamId, aggregate, definition, data } of batch) {
       wanted.set(streamId, aggregate);
-      for (const companion of definition.companions?.(data) ?? []) {
-        const target = companionTarget(this.#aggregates, companion);
-        wanted.set(streamIdOf(target.aggregate.type, target.aggregateId), target.aggregate);
-      }
+      for (const companion of this.#companions(definition, data)) wanted.set(companion.streamId, companion.aggregate);
     }
     return wanted;
+  }
+
+  #companions(definition: CommandDefinition, data: AcceptedCommand['data']) {
+    return (definition.companions?.(data) ?? []).map((companion) => {
+      const { aggregate, aggregateId } = companionTarget(this.#aggregates, companion);
+      return { aggregate, streamId: streamIdOf(aggregate.type, aggregateId) };
+    });
   }
 }

@@ -65,10 +65,16 @@ export class StorageCodec {
     }
   }
 
+  /** @throws {NotStorable} the value does not fit its schema */
   encode(schema: z.ZodType, value: unknown): Json {
     const result = schema.safeParse(value);
     if (!result.success) throw new NotStorable(z.prettifyError(result.error), { cause: result.error });
-    return jsonValue.parse(result.data);
+    return this.encodeValid(result.data);
+  }
+
+  /** For a value that was made by its schema, or whose type was checked. */
+  encodeValid(value: unknown): Json {
+    return jsonValue.parse(value);
   }
 
   /** What was written by `encode` is valid by construction: it is not checked again. */

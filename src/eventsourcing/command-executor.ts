@@ -17,8 +17,11 @@ import type { AppendedUnit, EventLog } from './event-log.ts';
 import type { LogTail } from './log-tail.ts';
 import type { ReadRows } from './read-table.ts';
 import { forbidden, type Rejection, validationFailed } from './rejection.ts';
+import { type StreamBound, WaitingCommands } from './waiting-commands.ts';
 
 const MAX_BATCH = 256;
+/** A second batch is begun beside the first for at least so many commands. */
+const SHARED_BATCH = 24;
 const MAX_WAITING = 20_000;
 const MAX_ATTEMPTS = 20;
 /** A state weighs about as much as the events it was folded from. */
@@ -26,7 +29,7 @@ const CACHED_EVENTS = 400_000;
 /** More than these are not listed in a version conflict. */
 const MAX_EVENTS_SINCE = 500;
 
-interface Waiting extends AcceptedCommand {
+interface Waiting extends AcceptedCommand, StreamBound {
   attempts: number;
   answered: boolean;
   settle(outcome: CommandOutcome): void;
@@ -42,6 +45,8 @@ export interface ExecutorParts {
   readonly codec: StorageCodec;
   readonly clock: Clock;
   readonly ids: Ids;
+  /** How many batches may be under way: more than one where the database runs beside this process, not within it. */
+  readonly batchesAtOnce: number;
 }
 
 /**
@@ -58,8 +63,10 @@ export class CommandExecutor {
   });
   /** The last request of each commandId that is under way; one with the same id waits for it. */
   readonly #underWay = new Map<string, Promise<unknown>>();
-  #waiting: Waiting[] = [];
+  readonly #waiting = new WaitingCommands<Waiting>();
+  #wake: (() => void) | undefined;
   #running: Promise<void> | undefined;
+  #appending = 0;
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
@@ -108,15 +115,17 @@ export class CommandExecutor {
     if (this.#waiting.length >= MAX_WAITING)
       throw new Overloaded('Too many commands are waiting: send it again later.');
     const aggregateId = definition.aggregateId(input.data);
+    const streamId = streamIdOf(aggregate.type, aggregateId);
     return new Promise((settle, fail) => {
-      this.#waiting.push({
+      this.#waiting.add({
         request,
         definition,
         aggregate,
         aggregateId,
-        streamId: streamIdOf(aggregate.type, aggregateId),
+        streamId,
         data: input.data,
-        encoded: this.#parts.codec.encode(definition.input, input.data),
+        streamIds: [streamId, ...this.#needs.companionStreams(definition, input.data)],
+        encoded: this.#parts.codec.encodeValid(input.data),
         fingerprint: fingerprintOf(request),
         submittedAt: this.#parts.clock.now(),
         attempts: 0,
@@ -130,19 +139,45 @@ export class CommandExecutor {
           fail(error);
         },
       });
+      if (this.#waiting.length >= SHARED_BATCH) this.#wake?.();
       this.#running ??= this.#runWaiting();
     });
   }
 
+  /**
+   * Keeps batches going while commands wait. One batch decides while the other is being written, if there is work for
+   * both: a batch that is too small costs more than it gains.
+   */
   async #runWaiting(): Promise<void> {
     // What arrives in the same turn of the event loop shares the first batch.
     await nextTurn();
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, MAX_BATCH);
-      this.#waiting = this.#waiting.slice(MAX_BATCH);
-      await this.#runBatch(batch);
+    const underWay = new Set<Promise<void>>();
+    for (;;) {
+      const waiting = this.#waiting.length;
+      const mayShare = this.#parts.batchesAtOnce > 1 && waiting >= 2 * SHARED_BATCH;
+      const isWorthIt = underWay.size === 0 || (underWay.size < this.#parts.batchesAtOnce && waiting >= SHARED_BATCH);
+      const limit = mayShare ? Math.min(Math.ceil(waiting / 2), MAX_BATCH) : MAX_BATCH;
+      const batch = isWorthIt ? this.#waiting.take(limit) : [];
+      if (batch.length > 0) {
+        const run = this.#runBatch(batch).finally(() => {
+          this.#waiting.release(batch);
+          underWay.delete(run);
+        });
+        underWay.add(run);
+      } else if (underWay.size > 0) {
+        await Promise.race([...underWay, this.#arrival()]);
+      } else {
+        break;
+      }
     }
     this.#running = undefined;
+  }
+
+  /** Resolves when so many commands wait that another batch is worth it. */
+  #arrival(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
   }
 
   /** Runs commands together; those that break something run in ever smaller company, so that each fails for itself. */
@@ -163,7 +198,7 @@ export class CommandExecutor {
   }
 
   async #decideAndAppend(batch: readonly Waiting[]): Promise<void> {
-    const { tail, clock, ids } = this.#parts;
+    const { clock, ids } = this.#parts;
     const [{ states, cached }, facts] = await Promise.all([
       retryWhileAway(() => this.#needs.states(batch, this.#states)),
       retryWhileAway(() => this.#needs.facts(batch)),
@@ -175,9 +210,7 @@ export class CommandExecutor {
     }
     const { units, unstored, failed } = decisions;
     for (const { command, error } of failed) command.fail(error);
-    const appended = units.length === 0 ? [] : await this.#append(units);
-    const events = appended.flatMap((unit) => (unit.outcome === 'appended' ? unit.events : []));
-    tail.publish(events);
+    const appended = await this.#appendAndPublish(units);
 
     const lost = new Set<string>();
     for (const [at, unit] of units.entries()) {
@@ -193,6 +226,20 @@ export class CommandExecutor {
     const doubtful = unstored.filter(({ command }) => lost.has(command.streamId) || cached.has(command.streamId));
     for (const { command } of doubtful) this.#states.delete(command.streamId);
     await this.#runAgain([...again, ...doubtful].map(({ command }) => command));
+  }
+
+  async #appendAndPublish(units: readonly Unit<Waiting>[]): Promise<AppendedUnit[]> {
+    if (units.length === 0) return [];
+    let appended: AppendedUnit[] = [];
+    this.#appending += 1;
+    try {
+      appended = await this.#append(units);
+      return appended;
+    } finally {
+      this.#appending -= 1;
+      const events = appended.flatMap((unit) => (unit.outcome === 'appended' ? unit.events : []));
+      this.#parts.tail.publish(events, this.#appending === 0);
+    }
   }
 
   #settleAppended(
@@ -249,7 +296,7 @@ export class CommandExecutor {
         command.fail(new Contended('Others were first too often: send it again.'));
       else again.push(command);
     }
-    this.#waiting = [...again, ...this.#waiting];
+    this.#waiting.putBack(again);
   }
 
   /** Appends; after a lost connection only what a look at the stored commandIds shows to be missing. */

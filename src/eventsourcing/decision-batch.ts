@@ -200,7 +200,7 @@ export class DecisionBatch<Command extends AcceptedCommand> {
       actor: request.actor,
       commandId: request.commandId,
       correlationId: request.correlationId,
-      causationId: request.causationId ?? request.commandId,
+      causationId: request.commandId,
       data: event.data,
     };
   }
@@ -229,9 +229,8 @@ function record(
     fingerprint,
     actorKind: request.actor.kind,
     actorId: request.actor.id,
-    status: rejection === undefined ? 'SUCCEEDED' : 'REJECTED',
     attempts,
-    rejection: rejection ?? null,
+    rejection,
     version,
     correlationId: request.correlationId,
     causationId: request.causationId ?? null,

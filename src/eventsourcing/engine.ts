@@ -69,7 +69,17 @@ export class Engine {
         return rows === undefined ? [] : [[aggregate, rows] as const];
       }),
     );
-    this.executor = new CommandExecutor({ aggregates, log, commands: this.commands, tail, facts, codec, clock, ids });
+    this.executor = new CommandExecutor({
+      aggregates,
+      log,
+      commands: this.commands,
+      tail,
+      facts,
+      codec,
+      clock,
+      ids,
+      batchesAtOnce: database.engine === 'pglite' ? 1 : 2,
+    });
   }
 
   get views(): readonly View<ProjectedRow>[] {

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { SqlClient } from '../platform/database.ts';
 import { ACTOR_KINDS } from './actor.ts';
+import { streamIdOf } from './aggregate.ts';
 import type { StorageCodec } from './codec.ts';
 import type { EventDefinition, RecordedEvent } from './event.ts';
-import type { Json } from './json.ts';
+import type { Json, JsonObject } from './json.ts';
 import { column } from './read-table.ts';
 
 /** A stream in a unit: the version that was decided on (0: not there yet) and the one after. */
@@ -28,9 +29,9 @@ export interface NewCommandRecord {
   readonly fingerprint: string;
   readonly actorKind: string;
   readonly actorId: string | null;
-  readonly status: 'SUCCEEDED' | 'REJECTED';
   readonly attempts: number;
-  readonly rejection: Json;
+  /** Absent for a command that succeeded. */
+  readonly rejection: JsonObject | undefined;
   readonly version: number;
   readonly correlationId: string;
   readonly causationId: string | null;
@@ -115,18 +116,7 @@ export class EventLog {
    * @throws NotStorable before anything is sent; what the driver throws where the database refuses or is away
    */
   async append(units: readonly AppendUnit[], now: Date): Promise<AppendedUnit[]> {
-    const streams = units.flatMap((unit, at) =>
-      unit.streams.map((it) => ({
-        unit: at,
-        id: it.streamId,
-        type: it.aggregateType,
-        aggregate: it.aggregateId,
-        decided_on: it.decidedOn,
-        version: it.version,
-      })),
-    );
-    const commands = units.flatMap((unit, at) => unit.commands.map((it) => commandRow(at, it)));
-    const events = units.flatMap((unit, at) => unit.events.map((it) => this.#eventRow(at, it)));
+    const { streams, commands, events } = this.#batch(units);
     const [answer] = appendResult.parse(
       await this.#client.query(APPEND, JSON.stringify(streams), JSON.stringify(commands), JSON.stringify(events), now),
     );
@@ -184,25 +174,41 @@ export class EventLog {
     }
   }
 
-  #eventRow(unit: number, event: NewEvent) {
-    const definition = this.#definitions.get(event.type);
-    if (definition === undefined) throw new Error(`The event type ${event.type} is not registered.`);
-    return {
-      unit,
-      event_id: event.eventId,
-      stream_id: event.streamId,
-      aggregate_type: event.aggregateType,
-      aggregate_id: event.aggregateId,
-      version: event.version,
-      type: event.type,
-      schema_version: event.schemaVersion,
-      data: this.#codec.encode(definition.data, event.data),
-      actor_kind: event.actor.kind,
-      actor_id: event.actor.id,
-      command_id: event.commandId,
-      correlation_id: event.correlationId,
-      causation_id: event.causationId,
-    };
+  /** The batch in the short form that `append_to_log` reads. */
+  #batch(units: readonly AppendUnit[]) {
+    const streams: object[] = [];
+    const commands: object[] = [];
+    const events: object[] = [];
+    for (const [unit, it] of units.entries()) {
+      const streamPlaces = new Map<string, number>();
+      for (const { streamId, aggregateType: t, aggregateId: a, decidedOn: from, version: v } of it.streams) {
+        streamPlaces.set(streamId, streams.push({ unit, t, a, from, v }));
+      }
+      const commandPlaces = new Map<string, number>();
+      for (const command of it.commands) {
+        const stream = streamPlaces.get(streamIdOf(command.aggregateType, command.aggregateId));
+        commandPlaces.set(command.commandId, commands.push(shortCommand(unit, stream, command)));
+      }
+      for (const event of it.events) {
+        events.push({
+          unit,
+          id: event.eventId,
+          stream: streamPlaces.get(event.streamId),
+          command: commandPlaces.get(event.commandId ?? ''),
+          v: event.version,
+          t: event.type,
+          w: event.schemaVersion,
+          d: this.#encode(event),
+        });
+      }
+    }
+    return { streams, commands, events };
+  }
+
+  #encode({ type, data }: NewEvent): Json {
+    const definition = this.#definitions.get(type);
+    if (definition === undefined) throw new Error(`The event type ${type} is not registered.`);
+    return this.#codec.encode(definition.data, data);
   }
 
   #parse(rows: readonly unknown[]): RecordedEvent[] {
@@ -213,23 +219,22 @@ export class EventLog {
   }
 }
 
-function commandRow(unit: number, it: NewCommandRecord) {
+/** Members that are undefined are left out of the text. */
+function shortCommand(unit: number, stream: number | undefined, it: NewCommandRecord) {
   return {
     unit,
-    command_id: it.commandId,
-    name: it.name,
-    aggregate_type: it.aggregateType,
-    aggregate_id: it.aggregateId,
-    input: it.input,
-    fingerprint: it.fingerprint,
-    actor_kind: it.actorKind,
-    actor_id: it.actorId,
-    status: it.status,
-    attempts: it.attempts,
-    rejection: it.rejection,
-    version: it.version,
-    correlation_id: it.correlationId,
-    causation_id: it.causationId,
-    submitted_at: it.submittedAt,
+    id: it.commandId,
+    stream,
+    n: it.name,
+    d: it.input,
+    f: it.fingerprint,
+    k: it.actorKind,
+    o: it.actorId ?? undefined,
+    r: it.rejection,
+    x: it.attempts,
+    v: it.version,
+    c: it.correlationId === it.commandId ? undefined : it.correlationId,
+    g: it.causationId ?? undefined,
+    at: it.submittedAt,
   };
 }

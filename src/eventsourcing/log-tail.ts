@@ -12,6 +12,8 @@ export class LogTail {
   #head: number;
   /** Events without a gap up to the head. */
   #recent: RecordedEvent[] = [];
+  /** Appends that begin after a gap. */
+  #ahead: (readonly RecordedEvent[])[] = [];
   readonly #followers = new Set<() => void>();
 
   constructor(log: EventLog, head: number) {
@@ -24,12 +26,25 @@ export class LogTail {
     return this.#head;
   }
 
-  /** Takes what this process has just appended, in order. */
-  publish(events: readonly RecordedEvent[]): void {
+  /**
+   * Takes what this process has just appended.
+   * @param isLast nothing else of this process is being appended: what is missing before these events is of others.
+   *   Otherwise it may just not have been heard of yet, and is waited for.
+   */
+  publish(events: readonly RecordedEvent[], isLast: boolean): void {
+    if (events.length > 0) this.#ahead = [...this.#ahead, events].sort((a, b) => firstOf(a) - firstOf(b));
+    for (;;) {
+      const [next] = this.#ahead;
+      if (next === undefined || (firstOf(next) > this.#head + 1 && !isLast)) return;
+      this.#ahead = this.#ahead.slice(1);
+      this.#take(next);
+    }
+  }
+
+  #take(events: readonly RecordedEvent[]): void {
     const last = events.at(-1);
-    const first = events[0];
-    if (first === undefined || last === undefined || last.position <= this.#head) return;
-    if (first.position === this.#head + 1) {
+    if (last === undefined || last.position <= this.#head) return;
+    if (firstOf(events) === this.#head + 1) {
       this.#recent.push(...events);
       if (this.#recent.length > 2 * KEPT_EVENTS) this.#recent = this.#recent.slice(-KEPT_EVENTS);
     } else {
@@ -64,4 +79,8 @@ export class LogTail {
     this.#followers.add(wake);
     return () => this.#followers.delete(wake);
   }
+}
+
+function firstOf(events: readonly RecordedEvent[]): number {
+  return events[0]?.position ?? 0;
 }

@@ -26,7 +26,8 @@ export class ReadRows<Row> {
   readonly #table: ReadTable<Row>;
   readonly #client: SqlClient;
   readonly #codec: StorageCodec;
-  readonly #members: readonly string[];
+  /** Each member of a row with the name of its column. */
+  readonly #columns: readonly (readonly [member: string, column: string])[];
   readonly #select: string;
   readonly #whereKey: string;
   readonly #save: string;
@@ -36,10 +37,10 @@ export class ReadRows<Row> {
     this.#table = table;
     this.#client = client;
     this.#codec = codec;
-    this.#members = Object.keys(table.row.shape);
-    const columns = this.#members.map(columnOf);
+    this.#columns = Object.keys(table.row.shape).map((member) => [member, columnOf(member)]);
+    const columns = this.#columns.map(([, name]) => name);
     const key = columnOf(table.key);
-    this.#select = `SELECT ${columns.map((it, at) => `${it} AS "${this.#members[at]}"`).join(', ')} FROM ${table.name}`;
+    this.#select = `SELECT ${this.#columns.map(([member, name]) => `${name} AS "${member}"`).join(', ')} FROM ${table.name}`;
     this.#whereKey = `WHERE ${key} = ANY ($1::text[])`;
     // The checkpoint moves from where these rows were folded from, or nothing is written: whoever was overtaken by
     // another process learns it here and cannot overwrite what is newer.
@@ -47,12 +48,14 @@ export class ReadRows<Row> {
       WITH moved AS (
         UPDATE checkpoints SET position = $2, updated_at = now()
         WHERE projection = $1 AND position = $3 AND version = $4 RETURNING projection
-      )
+      ), written AS (
       INSERT INTO ${table.name} (${columns.join(', ')})
       SELECT ${columns.map((it) => `row.${it}`).join(', ')}
       FROM moved, jsonb_populate_recordset(NULL::${table.name}, $5::jsonb) AS row
       ON CONFLICT (${key}) DO UPDATE SET ${columns.map((it) => `${it} = EXCLUDED.${it}`).join(', ')}
-      RETURNING 1 AS written`;
+      RETURNING 1
+      )
+      SELECT count(*)::int AS count FROM written`;
   }
 
   async load(keys: readonly string[]): Promise<Map<string, Row>> {
@@ -84,13 +87,15 @@ export class ReadRows<Row> {
   async save(rows: readonly Row[], checkpoint: CheckpointMove): Promise<boolean> {
     const encoded = JSON.stringify(rows.map((row) => this.#encode(row)));
     const { projection, version, from, to } = checkpoint;
-    const written = await this.#client.query(this.#save, projection, to, from, version, encoded);
-    return written.length > 0;
+    const [{ count }] = counted.parse(await this.#client.query(this.#save, projection, to, from, version, encoded));
+    return count > 0;
   }
 
   #encode(row: Row): Record<string, unknown> {
-    const encoded = keyed.parse(this.#codec.encode(this.#table.row, row));
-    return Object.fromEntries(this.#members.map((member) => [columnOf(member), encoded[member]]));
+    const encoded = keyed.parse(this.#codec.encodeValid(row));
+    const stored: Record<string, unknown> = {};
+    for (const [member, name] of this.#columns) stored[name] = encoded[member];
+    return stored;
   }
 }
 

@@ -137,7 +137,9 @@ CREATE INDEX "product_view_added_position_idx" ON "product_view"("added_position
 
 -- What Prisma's schema language cannot say.
 
--- Sorting and searching are the same on every engine and locale.
+-- Sorting, searching and looking up are the same on every engine and locale; comparing bytes is also faster.
+ALTER TABLE "streams" ALTER COLUMN "id" TYPE TEXT COLLATE "C";
+ALTER TABLE "events" ALTER COLUMN "stream_id" TYPE TEXT COLLATE "C";
 ALTER TABLE "product_view" ALTER COLUMN "sort_name" TYPE TEXT COLLATE "C", ALTER COLUMN "sku" TYPE TEXT COLLATE "C";
 
 -- The epoch is the instant at which this store's life began, in milliseconds, as hexadecimal: later ones sort later, and
@@ -145,67 +147,71 @@ ALTER TABLE "product_view" ALTER COLUMN "sort_name" TYPE TEXT COLLATE "C", ALTER
 INSERT INTO "log_head" ("id", "epoch", "position", "recorded_at")
 VALUES (1, lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0'), 0, to_timestamp(0));
 
--- Appends a batch of units: each a set of streams, of commands and of events, all or nothing. Units do not share a
--- stream. One that was decided on a version that its stream no longer has, or with a command that is stored already,
--- is left out and named in the answer; the others are appended.
+-- Writes units of a batch: each a set of streams, of commands and of events. Members have short names, since the text of
+-- a batch is what an append spends much of its time on; `stream` and `command` count from 1 in their own list.
 --
--- The row lock on log_head is held until commit, so positions are in commit order and without gaps, and a reader that
--- goes on from the highest position it saw never misses an event. Each statement of a volatile function takes a new
--- snapshot, so what is checked below is as of after the lock was taken, not as of when the call began to wait for it.
---
--- p_streams  [{unit, id, type, aggregate, decided_on, version}]   decided_on: 0 for a stream that is not there yet
--- p_commands [{unit, …}]                                          as in the table commands
--- p_events   [{unit, …}]                                          as in the table events, in the order of the log
--- Answer: events that were appended have the positions after base_position, in the order given.
-CREATE FUNCTION "append_to_log"(p_streams jsonb, p_commands jsonb, p_events jsonb, p_now timestamptz)
-RETURNS TABLE ("base_position" bigint, "recorded_at" timestamptz, "conflicts" int[], "repeated" uuid[])
+-- p_streams   [{unit, t: type, a: aggregate id, from: the version decided on (0: not there yet), v: version after}]
+-- p_commands  [{unit, id, stream, n: name, d: input, f: fingerprint, k: actor kind, o: actor id, r: rejection,
+--               x: attempts, v: version after, c: correlation id if not id, g: causation id, at: submitted at}]
+-- p_events    [{unit, id, stream, command, v: version, t: type, w: schema version, d: data}] in the order of the log
+-- p_left_out  units that are not written
+-- Raises CS409 if a stream is at another version, unique_violation if a stream or commandId is there already.
+CREATE FUNCTION "write_units"(
+  p_streams jsonb, p_commands jsonb, p_events jsonb, p_base bigint, p_instant timestamptz, p_left_out int[]
+) RETURNS void
 LANGUAGE plpgsql AS $$
-#variable_conflict use_column
 DECLARE
-  head log_head;
-  base bigint;
-  instant timestamptz;
-  conflicted int[];
-  known uuid[];
-  left_out int[];
-  appended bigint;
+  moved int;
+  to_move int;
 BEGIN
-  SELECT * INTO head FROM log_head WHERE id = 1 FOR UPDATE;
-  base := head.position;
-  -- A clock that jumps back never makes the log's instants decrease.
-  instant := greatest(head.recorded_at, p_now);
-
-  SELECT array_agg(given.unit) INTO conflicted
-  FROM jsonb_to_recordset(p_streams) AS given(unit int, id text, decided_on int)
-  LEFT JOIN streams ON streams.id = given.id
-  WHERE coalesce(streams.version, 0) <> given.decided_on;
-
-  SELECT array_agg(given.unit), array_agg(given.command_id) INTO left_out, known
-  FROM jsonb_to_recordset(p_commands) AS given(unit int, command_id uuid)
-  JOIN commands ON commands.command_id = given.command_id;
-
-  left_out := coalesce(conflicted, '{}') || coalesce(left_out, '{}');
-
   INSERT INTO streams (id, aggregate_type, aggregate_id, version)
-  SELECT given.id, given.type, given.aggregate, given.version
-  FROM jsonb_to_recordset(p_streams) AS given(unit int, id text, type text, aggregate text, decided_on int, version int)
-  WHERE given.version > given.decided_on AND NOT given.unit = ANY (left_out)
-  ON CONFLICT (id) DO UPDATE SET version = EXCLUDED.version;
+  SELECT s.t || '-' || s.a, s.t, s.a, s.v
+  FROM jsonb_to_recordset(p_streams) AS s(unit int, t text, a text, "from" int, v int)
+  WHERE s.from = 0 AND s.v > 0 AND NOT s.unit = ANY (p_left_out);
 
-  WITH numbered AS (
-    SELECT base + row_number() OVER (ORDER BY item.place) AS position, given.*
-    FROM jsonb_array_elements(p_events) WITH ORDINALITY AS item(value, place),
-         jsonb_to_record(item.value) AS given(
-           unit int, event_id uuid, stream_id text, aggregate_type text, aggregate_id text, version int, type text,
-           schema_version int, data jsonb, actor_kind text, actor_id text, command_id uuid, correlation_id uuid,
-           causation_id uuid)
-    WHERE NOT given.unit = ANY (left_out)
+  SELECT count(*) INTO to_move
+  FROM jsonb_to_recordset(p_streams) AS s(unit int, "from" int, v int)
+  WHERE s.from > 0 AND s.v > s.from AND NOT s.unit = ANY (p_left_out);
+  IF to_move > 0 THEN
+    UPDATE streams SET version = s.v
+    FROM jsonb_to_recordset(p_streams) AS s(unit int, t text, a text, "from" int, v int)
+    WHERE streams.id = s.t || '-' || s.a AND streams.version = s.from
+      AND s.from > 0 AND s.v > s.from AND NOT s.unit = ANY (p_left_out);
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    IF moved <> to_move THEN
+      RAISE EXCEPTION 'a stream is at another version' USING ERRCODE = 'CS409';
+    END IF;
+  END IF;
+
+  -- A rejection holds only for the version that it was decided on.
+  IF EXISTS (
+    SELECT FROM jsonb_to_recordset(p_streams) AS s(unit int, t text, a text, "from" int, v int)
+    LEFT JOIN streams ON streams.id = s.t || '-' || s.a
+    WHERE s.v = s.from AND coalesce(streams.version, 0) <> s.from AND NOT s.unit = ANY (p_left_out)
+  ) THEN
+    RAISE EXCEPTION 'a stream is at another version' USING ERRCODE = 'CS409';
+  END IF;
+
+  WITH given_streams AS MATERIALIZED (
+    SELECT s.t || '-' || s.a AS id, s.t AS type, s.a AS aggregate, s.place
+    FROM ROWS FROM (jsonb_to_recordset(p_streams) AS (t text, a text)) WITH ORDINALITY AS s(t, a, place)
+  ), given_commands AS MATERIALIZED (
+    SELECT c.*, coalesce(c.c, c.id) AS correlation_id
+    FROM ROWS FROM (jsonb_to_recordset(p_commands) AS (
+           unit int, id uuid, stream int, n text, d jsonb, f text, k text, o text, r jsonb, x int, v int, c uuid, g uuid,
+           at timestamptz
+         )) WITH ORDINALITY AS c(unit, id, stream, n, d, f, k, o, r, x, v, c, g, at, place)
+    WHERE NOT c.unit = ANY (p_left_out)
   ), written AS (
     INSERT INTO events (position, event_id, stream_id, aggregate_type, aggregate_id, version, type, schema_version,
                         data, actor_kind, actor_id, command_id, correlation_id, causation_id, recorded_at)
-    SELECT position, event_id, stream_id, aggregate_type, aggregate_id, version, type, schema_version,
-           data, actor_kind, actor_id, command_id, correlation_id, causation_id, instant
-    FROM numbered
+    SELECT p_base + row_number() OVER (ORDER BY e.place), e.id, s.id, s.type, s.aggregate, e.v, e.t, e.w,
+           e.d, c.k, c.o, c.id, c.correlation_id, c.id, p_instant
+    FROM ROWS FROM (jsonb_to_recordset(p_events) AS (
+           unit int, id uuid, stream int, command int, v int, t text, w int, d jsonb
+         )) WITH ORDINALITY AS e(unit, id, stream, command, v, t, w, d, place)
+    JOIN given_commands AS c ON c.place = e.command
+    JOIN given_streams AS s ON s.place = e.stream
     RETURNING command_id, position
   ), last_of_command AS (
     SELECT command_id, max(position) AS position FROM written GROUP BY command_id
@@ -213,21 +219,58 @@ BEGIN
     INSERT INTO commands (command_id, name, aggregate_type, aggregate_id, input, fingerprint, actor_kind, actor_id,
                           status, attempts, rejection, version, position, correlation_id, causation_id, submitted_at,
                           finished_at)
-    SELECT given.command_id, given.name, given.aggregate_type, given.aggregate_id, given.input, given.fingerprint,
-           given.actor_kind, given.actor_id, given.status, given.attempts, nullif(given.rejection, 'null'),
-           given.version, last_of_command.position, given.correlation_id, given.causation_id, given.submitted_at,
-           greatest(instant, given.submitted_at)
-    FROM jsonb_to_recordset(p_commands) AS given(
-           unit int, command_id uuid, name text, aggregate_type text, aggregate_id text, input jsonb, fingerprint text,
-           actor_kind text, actor_id text, status text, attempts int, rejection jsonb, version int,
-           correlation_id uuid, causation_id uuid, submitted_at timestamptz)
-    LEFT JOIN last_of_command ON last_of_command.command_id = given.command_id
-    WHERE NOT given.unit = ANY (left_out)
+    SELECT c.id, c.n, s.type, s.aggregate, c.d, c.f, c.k, c.o,
+           CASE WHEN c.r IS NULL THEN 'SUCCEEDED' ELSE 'REJECTED' END, c.x, c.r, c.v, last_of_command.position,
+           c.correlation_id, c.g, c.at, greatest(p_instant, c.at)
+    FROM given_commands AS c
+    JOIN given_streams AS s ON s.place = c.stream
+    LEFT JOIN last_of_command ON last_of_command.command_id = c.id
   )
-  SELECT count(*) INTO appended FROM written;
+  UPDATE log_head SET position = p_base + appended.number, recorded_at = p_instant
+  FROM (SELECT count(*) AS number FROM written) AS appended
+  WHERE log_head.id = 1 AND appended.number > 0;
+END
+$$;
 
-  UPDATE log_head SET position = base + appended, recorded_at = instant WHERE id = 1 AND appended > 0;
+-- Appends a batch: each unit all or nothing. Units do not share a stream. One that was decided on a version that its
+-- stream no longer has, or with a command that is stored already, is left out and named in the answer; the others are
+-- appended.
+--
+-- The row lock on log_head is held until commit, so positions are in commit order and without gaps, and a reader that
+-- goes on from the highest position it saw never misses an event. Each statement of a volatile function takes a new
+-- snapshot, so what is checked is as of after the lock was taken, not as of when the call began to wait for it.
+--
+-- Most batches have nothing to leave out: so they are written first, and looked through only if that fails.
+--
+-- Answer: events that were appended have the positions after base_position, in the order given.
+CREATE FUNCTION "append_to_log"(p_streams jsonb, p_commands jsonb, p_events jsonb, p_now timestamptz)
+RETURNS TABLE ("base_position" bigint, "recorded_at" timestamptz, "conflicts" int[], "repeated" uuid[])
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  head log_head;
+  instant timestamptz;
+  conflicted int[] := '{}';
+  repeating int[] := '{}';
+  known uuid[] := '{}';
+BEGIN
+  SELECT * INTO head FROM log_head WHERE id = 1 FOR UPDATE;
+  -- A clock that jumps back never makes the log's instants decrease.
+  instant := greatest(head.recorded_at, p_now);
+  BEGIN
+    PERFORM write_units(p_streams, p_commands, p_events, head.position, instant, '{}');
+  EXCEPTION WHEN unique_violation OR SQLSTATE 'CS409' THEN
+    SELECT coalesce(array_agg(s.unit), '{}') INTO conflicted
+    FROM jsonb_to_recordset(p_streams) AS s(unit int, t text, a text, "from" int)
+    LEFT JOIN streams ON streams.id = s.t || '-' || s.a
+    WHERE coalesce(streams.version, 0) <> s.from;
 
-  RETURN QUERY SELECT base, instant, coalesce(conflicted, '{}'), coalesce(known, '{}');
+    SELECT coalesce(array_agg(c.unit), '{}'), coalesce(array_agg(c.id), '{}') INTO repeating, known
+    FROM jsonb_to_recordset(p_commands) AS c(unit int, id uuid)
+    JOIN commands ON commands.command_id = c.id;
+
+    PERFORM write_units(p_streams, p_commands, p_events, head.position, instant, conflicted || repeating);
+  END;
+  RETURN QUERY SELECT head.position, instant, conflicted, known;
 END
 $$;

@@ -1,0 +1,22 @@
+import process from 'node:process';
+import { SingleBar } from 'cli-progress';
+
+/** A bar on the terminal, or nothing where there is none. */
+export interface Progress {
+  reach(value: number, counts: { carts: number; lines: number }): void;
+  end(): void;
+}
+
+/** @param total the value at which all is done */
+export function showProgress(title: string, total: number, isShown: boolean): Progress {
+  if (!isShown || !process.stderr.isTTY) return { reach: () => {}, end: () => {} };
+  const bar = new SingleBar({
+    format: `${title} {bar} {percentage}% | {carts} carts | {lines} lines | {eta_formatted} left`,
+    stream: process.stderr,
+    barCompleteChar: '█',
+    barIncompleteChar: '░',
+    clearOnComplete: true,
+  });
+  bar.start(total, 0, { carts: 0, lines: 0 });
+  return { reach: (value, counts) => bar.update(value, counts), end: () => bar.stop() };
+}

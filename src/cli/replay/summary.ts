@@ -1,0 +1,64 @@
+import type { ReplayReport } from './report.ts';
+
+const SHOWN_MISMATCHES = 10;
+
+/** A report for people: a table, and below it what went wrong. */
+export function summaryOf(report: ReplayReport): string {
+  const { invoices, lines, commands, latencyMs, check } = report;
+  const { leftOut } = lines;
+  const carts = { carts: report.carts, 'without a line for a cart': invoices.empty, failed: invoices.failed };
+  const outcomes = {
+    added: lines.added,
+    cancellation: leftOut.cancellation,
+    'no positive whole quantity': leftOut.quantity,
+    'no product': leftOut.noProduct,
+    malformed: leftOut.malformed,
+    rejected: lines.rejected,
+    'in doubt': lines.inDoubt,
+    'not sent': lines.unsent,
+  };
+  const percentiles = Object.entries(latencyMs).map(([name, milliseconds]) => `${name} ${milliseconds.toFixed(1)} ms`);
+  const rows = {
+    Invoices: `${whole(invoices.read)}: ${counted(carts)}`,
+    Lines: `${whole(lines.read)}: ${counted(outcomes)}`,
+    Totals: report.totals.map(money).join(', ') || 'none',
+    Rejections: counted(report.rejections),
+    Commands: `${whole(commands.count)} in ${commands.seconds.toFixed(1)} s: ${whole(commands.perSecond)} per second`,
+    Latency: percentiles.join(', '),
+    Faults: `${counted(report.faults)}; ${whole(report.resent)} requests were sent again`,
+    Checked: `${whole(check.carts)} carts read back: ${counted({ mismatches: check.mismatches.length, 'not read': check.unread })}`,
+  };
+  const table = Object.entries(rows).map(([name, text]) => `${name.padEnd(12)}${text}`);
+  return `${[...table, ...problemsOf(report)].join('\n')}\n`;
+}
+
+function problemsOf({ unexpectedRejections, lastFault, givenUp, check: { mismatches } }: ReplayReport): string[] {
+  const more = mismatches.length - SHOWN_MISMATCHES;
+  return [
+    ...unexpectedRejections.map(
+      ({ code, count, example }) => `Unexpected: ${whole(count)} ${code}, first for ${example}`,
+    ),
+    ...(lastFault === null ? [] : [`The last fault: ${lastFault}`]),
+    ...(givenUp ? ['Nobody answered any more: the rest of the file was not sent.'] : []),
+    ...mismatches
+      .slice(0, SHOWN_MISMATCHES)
+      .map(({ invoiceNo, cartId, problem }) => `Mismatch: the cart ${cartId} of invoice ${invoiceNo}: ${problem}.`),
+    ...(more > 0 ? [`… and ${whole(more)} mismatches more: see --json.`] : []),
+  ];
+}
+
+/** What there is none of is left out. */
+function counted(counts: Readonly<Record<string, number>>): string {
+  const present = Object.entries(counts).filter(([, count]) => count > 0);
+  return present.map(([name, count]) => `${whole(count)} ${name}`).join(', ') || 'none';
+}
+
+function whole(count: number): string {
+  return Math.round(count).toLocaleString('en-GB');
+}
+
+function money({ amountMinor, currency }: ReplayReport['totals'][number]): string {
+  const format = new Intl.NumberFormat('en-GB', { style: 'currency', currency, currencyDisplay: 'code' });
+  const { maximumFractionDigits: digits = 2 } = format.resolvedOptions();
+  return format.format(amountMinor / 10 ** digits);
+}

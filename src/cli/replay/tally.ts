@@ -1,0 +1,66 @@
+import { build } from 'hdr-histogram-js';
+import type { Fault } from './graphql-client.ts';
+
+/** Why a line of the file is no line of a cart. */
+export type LeftOutReason = 'cancellation' | 'quantity' | 'noProduct' | 'malformed';
+
+/** A rejection that nobody reckoned with: how often, and the first one as it was. */
+export interface UnexpectedRejection {
+  readonly code: string;
+  readonly example: string;
+  count: number;
+}
+
+/** Everything that a replay counts while it runs. */
+export class Tally {
+  readonly invoices = { read: 0, empty: 0, failed: 0 };
+  carts = 0;
+  /** `read` is the sum of all the others. */
+  readonly lines = { read: 0, added: 0, rejected: 0, inDoubt: 0, unsent: 0 };
+  readonly leftOut: Record<LeftOutReason, number> = { cancellation: 0, quantity: 0, noProduct: 0, malformed: 0 };
+  readonly rejections = new Map<string, number>();
+  readonly unexpected = new Map<string, UnexpectedRejection>();
+  readonly faults = new Map<string, number>();
+  lastFault: string | undefined;
+  /** Requests that were sent once more. */
+  resent = 0;
+  readonly #latency = build({ numberOfSignificantValueDigits: 3 });
+
+  /** A command was answered. @param milliseconds from when it was first sent, with all that it took to get an answer */
+  answered(milliseconds: number): void {
+    this.#latency.recordValue(Math.round(milliseconds * 1_000));
+  }
+
+  leaveOut(reason: LeftOutReason, lines = 1): void {
+    this.leftOut[reason] += lines;
+  }
+
+  rejected(code: string): void {
+    increase(this.rejections, code);
+  }
+
+  unexpectedlyRejected(code: string, example: string): void {
+    const known = this.unexpected.get(code);
+    if (known === undefined) this.unexpected.set(code, { code, count: 1, example });
+    else known.count += 1;
+  }
+
+  failed({ code, message }: Fault): void {
+    increase(this.faults, code);
+    this.lastFault = message;
+  }
+
+  get commands(): number {
+    return this.#latency.totalCount;
+  }
+
+  /** How long commands took, in milliseconds. */
+  get latencyMs(): { p50: number; p90: number; p99: number; max: number } {
+    const at = (percentile: number) => this.#latency.getValueAtPercentile(percentile) / 1_000;
+    return { p50: at(50), p90: at(90), p99: at(99), max: this.#latency.maxValue / 1_000 };
+  }
+}
+
+function increase(counts: Map<string, number>, code: string): void {
+  counts.set(code, (counts.get(code) ?? 0) + 1);
+}
