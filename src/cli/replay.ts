@@ -20,7 +20,7 @@ const MIN_PATIENCE = 3;
 
 const replayOptions = z.object({
   url: z
-    .url({ protocol: /^https?$/, error: 'must be the address of the GraphQL API, like http://127.0.0.1:4000/graphql' })
+    .url({ protocol: /^https?$/, abort: true, error: 'must be an address like http://127.0.0.1:4000/graphql' })
     .refine((it) => new URL(it).username === '', 'must not have a name and password in it: use --token'),
   token: z
     .string()

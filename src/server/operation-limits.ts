@@ -1,32 +1,118 @@
-import { createComplexityRule } from '@pothos/plugin-complexity';
+import {
+  type FragmentDefinitionNode,
+  GraphQLError,
+  type GraphQLNamedType,
+  getNamedType,
+  getNullableType,
+  isInterfaceType,
+  isListType,
+  isObjectType,
+  Kind,
+  type SelectionSetNode,
+  type ValidationRule,
+} from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 
-/** What one operation may ask for. GraphiQL's introspection passes. */
+/** What one operation may ask for. GraphiQL's introspection, which is not counted, passes. */
 const MAX_TOKENS = 4_000;
 const MAX_DEPTH = 16;
-const MAX_BREADTH = 600;
-const MAX_COMPLEXITY = 20_000;
+const MAX_FIELDS = 600;
+const MAX_COST = 20_000;
+/** What a list counts for in the cost: its selection is asked for so many times. */
+const LIST_FACTOR = 10;
 
 /**
  * Refuses operations that would cost too much, before they run. The cost is that of the document alone, whatever its
- * variables: so it is worked out once for each document.
+ * variables, so that it is worked out once for each document. (Pothos' complexity plugin asks for the variables.)
  */
 export function useOperationLimits(): Plugin {
   return {
-    onParse: ({ params, setParseFn, parseFn }) => {
+    onParse: ({ params }) => {
       params.options = { ...params.options, maxTokens: MAX_TOKENS };
-      setParseFn(parseFn);
     },
     onValidate: ({ addValidationRule }) => {
-      addValidationRule(limitCost);
+      addValidationRule(limitOperationCost);
     },
   };
 }
 
-const limitCost = createComplexityRule({
-  context: {},
-  variableValues: {},
-  maxDepth: MAX_DEPTH,
-  maxBreadth: MAX_BREADTH,
-  maxComplexity: MAX_COMPLEXITY,
+interface Cost {
+  readonly depth: number;
+  readonly fields: number;
+  readonly cost: number;
+}
+
+const NOTHING: Cost = { depth: 0, fields: 0, cost: 0 };
+
+const limitOperationCost: ValidationRule = (context) => ({
+  OperationDefinition(operation) {
+    const root = context.getSchema().getRootType(operation.operation);
+    const { depth, fields, cost } = costOf(operation.selectionSet, root ?? undefined, {
+      typeNamed: (name) => context.getSchema().getType(name),
+      fragmentNamed: (name) => context.getFragment(name) ?? undefined,
+      costs: new Map(),
+      open: new Set(),
+    });
+    if (depth > MAX_DEPTH) return report(`is ${depth} levels deep; at most ${MAX_DEPTH} are allowed`);
+    if (fields > MAX_FIELDS) return report(`asks for ${fields} fields; at most ${MAX_FIELDS} are allowed`);
+    if (cost > MAX_COST) return report(`would cost ${cost}; at most ${MAX_COST} is allowed`);
+    function report(problem: string): void {
+      const message = `This operation is too much for one request: it ${problem}. Ask for less at a time.`;
+      context.reportError(
+        new GraphQLError(message, { nodes: operation, extensions: { code: 'OPERATION_TOO_COSTLY' } }),
+      );
+    }
+  },
 });
+
+interface Document {
+  typeNamed(name: string): GraphQLNamedType | undefined;
+  fragmentNamed(name: string): FragmentDefinitionNode | undefined;
+  /** Of fragments: one that is spread many times is worked out once. */
+  readonly costs: Map<string, Cost>;
+  /** Fragments that are being worked out: a circle, which another rule reports, ends here. */
+  readonly open: Set<string>;
+}
+
+function costOf(selections: SelectionSetNode, type: GraphQLNamedType | undefined, document: Document): Cost {
+  return selections.selections
+    .map((selection): Cost => {
+      if (selection.kind === Kind.FIELD) return fieldCost(selection.name.value, selection.selectionSet, type, document);
+      if (selection.kind === Kind.FRAGMENT_SPREAD) return fragmentCost(selection.name.value, document);
+      const condition = selection.typeCondition?.name.value;
+      return costOf(selection.selectionSet, condition === undefined ? type : document.typeNamed(condition), document);
+    })
+    .reduce(
+      (sum, it) => ({
+        depth: Math.max(sum.depth, it.depth),
+        fields: sum.fields + it.fields,
+        cost: sum.cost + it.cost,
+      }),
+      NOTHING,
+    );
+}
+
+function fieldCost(
+  name: string,
+  selections: SelectionSetNode | undefined,
+  parent: GraphQLNamedType | undefined,
+  document: Document,
+): Cost {
+  if (name.startsWith('__')) return NOTHING;
+  const field = isObjectType(parent) || isInterfaceType(parent) ? parent.getFields()[name] : undefined;
+  const inner = selections === undefined ? NOTHING : costOf(selections, field && getNamedType(field.type), document);
+  const factor = field !== undefined && isListType(getNullableType(field.type)) ? LIST_FACTOR : 1;
+  return { depth: inner.depth + 1, fields: inner.fields + 1, cost: inner.cost * factor + 1 };
+}
+
+function fragmentCost(name: string, document: Document): Cost {
+  const fragment = document.fragmentNamed(name);
+  if (fragment === undefined || document.open.has(name)) return NOTHING;
+  const known = document.costs.get(name);
+  if (known !== undefined) return known;
+  document.open.add(name);
+  const cost = costOf(fragment.selectionSet, document.typeNamed(fragment.typeCondition.name.value), document);
+  document.open.delete(name);
+  document.costs.set(name, cost);
+  return cost;
+}

@@ -22,7 +22,7 @@ const BACKOFF_MS = [50, 100, 200, 400, 800, 1_600, 3_200, 5_000];
 const PASSING_CODES = new Set(['UNAVAILABLE', 'OVERLOADED', 'CONTENDED', 'STALE_READ']);
 
 const graphqlAnswer = z.object({
-  data: z.unknown(),
+  data: z.unknown().optional(),
   errors: z
     .array(z.object({ message: z.string(), extensions: z.object({ code: z.string().optional() }).optional() }))
     .min(1)
@@ -87,7 +87,14 @@ export class GraphQLClient {
   async #post(body: string): Promise<{ status: number; text: string }> {
     try {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
-      const response = await fetch(this.#url, { method: 'POST', headers: this.#headers, body, signal });
+      // A redirection would turn the POST into a GET.
+      const response = await fetch(this.#url, {
+        method: 'POST',
+        redirect: 'manual',
+        headers: this.#headers,
+        body,
+        signal,
+      });
       return { status: response.status, text: await response.text() };
     } catch (error) {
       const { name, message, cause } = failedFetch.parse(error);

@@ -42,7 +42,6 @@ const parsedRow = z.object({
 export async function* readInvoices(file: string, tally: Tally): AsyncGenerator<Invoice> {
   let current: { invoiceNo: string; lines: InvoiceLine[]; endsAt: number } | undefined;
   for await (const { record, endsAt } of readRows(file, tally)) {
-    tally.lines.read += 1;
     if (record === null) {
       tally.leaveOut('malformed');
       continue;
@@ -74,6 +73,7 @@ async function* readRows(file: string, tally: Tally): AsyncGenerator<{ record: R
   const parser = parse({
     bom: true,
     info: true,
+    raw: true,
     relax_quotes: true,
     skip_empty_lines: true,
     max_record_size: MAX_LINE,
@@ -83,15 +83,13 @@ async function* readRows(file: string, tally: Tally): AsyncGenerator<{ record: R
       return checkHeader(file, header);
     },
     // A quotation mark without its partner takes the lines that follow with it: they are counted, too.
-    on_skip: (error) => {
-      const { code, lines } = z.object({ code: z.string(), lines: z.number() }).parse(error);
-      if (code === 'CSV_MAX_RECORD_SIZE') {
-        parser.destroy(new CannotReplay(`${file}, line ${linesRead + 1}: it has no end. Is a quotation mark missing?`));
+    on_skip: (error, raw = '') => {
+      if (error?.code === 'CSV_MAX_RECORD_SIZE') {
+        throw new CannotReplay(
+          `${file}: a quotation mark soon after line ${linesRead} has no partner. Correct it, and replay the file again.`,
+        );
       }
-      const skipped = Math.max(lines - linesRead, 1);
-      tally.lines.read += skipped;
-      tally.leaveOut('malformed', skipped);
-      linesRead = lines;
+      tally.leaveOut('malformed', raw.split(/[\r\n]+/).filter((line) => line.trim() !== '').length);
       return undefined;
     },
   });

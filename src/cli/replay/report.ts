@@ -38,7 +38,7 @@ export function reportOf(tally: Tally, check: Check, loadSeconds: number, givenU
     ok: mismatches.length === 0 && unexpectedRejections.length === 0 && tally.faults.size === 0,
     invoices: tally.invoices,
     carts: tally.carts,
-    lines: { ...tally.lines, leftOut: tally.leftOut },
+    lines: { read: sum(tally.lines) + sum(tally.leftOut), ...tally.lines, leftOut: tally.leftOut },
     totals: Array.from(check.totals, ([currency, amountMinor]) => ({ amountMinor, currency })),
     rejections: Object.fromEntries(tally.rejections),
     unexpectedRejections,
@@ -54,4 +54,8 @@ export function reportOf(tally: Tally, check: Check, loadSeconds: number, givenU
     latencyMs: tally.latencyMs,
     check: { carts: check.carts, unread: tally.carts - check.carts, mismatches },
   };
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
 }

@@ -17,6 +17,7 @@ export function summaryOf(report: ReplayReport): string {
     'in doubt': lines.inDoubt,
     'not sent': lines.unsent,
   };
+  const doubts = { mismatches: check.mismatches.length, 'not read': check.unread };
   const percentiles = Object.entries(latencyMs).map(([name, milliseconds]) => `${name} ${milliseconds.toFixed(1)} ms`);
   const rows = {
     Invoices: `${whole(invoices.read)}: ${counted(carts)}`,
@@ -25,8 +26,9 @@ export function summaryOf(report: ReplayReport): string {
     Rejections: counted(report.rejections),
     Commands: `${whole(commands.count)} in ${commands.seconds.toFixed(1)} s: ${whole(commands.perSecond)} per second`,
     Latency: percentiles.join(', '),
-    Faults: `${counted(report.faults)}; ${whole(report.resent)} requests were sent again`,
-    Checked: `${whole(check.carts)} carts read back: ${counted({ mismatches: check.mismatches.length, 'not read': check.unread })}`,
+    Faults: counted(report.faults),
+    'Sent again': counted({ requests: report.resent }),
+    Checked: `${whole(check.carts)} carts: ${counted(doubts, 'all as they were sent, totals equal the sums of their lines')}`,
   };
   const table = Object.entries(rows).map(([name, text]) => `${name.padEnd(12)}${text}`);
   return `${[...table, ...problemsOf(report)].join('\n')}\n`;
@@ -47,10 +49,10 @@ function problemsOf({ unexpectedRejections, lastFault, givenUp, check: { mismatc
   ];
 }
 
-/** What there is none of is left out. */
-function counted(counts: Readonly<Record<string, number>>): string {
+/** What there is none of is left out. @param none the text where there is nothing at all */
+function counted(counts: Readonly<Record<string, number>>, none = 'none'): string {
   const present = Object.entries(counts).filter(([, count]) => count > 0);
-  return present.map(([name, count]) => `${whole(count)} ${name}`).join(', ') || 'none';
+  return present.map(([name, count]) => `${whole(count)} ${name}`).join(', ') || none;
 }
 
 function whole(count: number): string {

@@ -15,8 +15,9 @@ export interface UnexpectedRejection {
 export class Tally {
   readonly invoices = { read: 0, empty: 0, failed: 0 };
   carts = 0;
-  /** `read` is the sum of all the others. */
-  readonly lines = { read: 0, added: 0, rejected: 0, inDoubt: 0, unsent: 0 };
+  /** Lines that could be in a cart, by what became of them. */
+  readonly lines = { added: 0, rejected: 0, inDoubt: 0, unsent: 0 };
+  /** The other lines. */
   readonly leftOut: Record<LeftOutReason, number> = { cancellation: 0, quantity: 0, noProduct: 0, malformed: 0 };
   readonly rejections = new Map<string, number>();
   readonly unexpected = new Map<string, UnexpectedRejection>();
