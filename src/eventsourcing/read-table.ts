@@ -44,10 +44,14 @@ export class ReadRows<Row> {
     this.#whereKey = `WHERE ${key} = ANY ($1::text[])`;
     // The checkpoint moves from where these rows were folded from, or nothing is written: whoever was overtaken by
     // another process learns it here and cannot overwrite what is newer.
+    // The commit does not wait for the disk: after a crash, rows and checkpoint may be older, together, and are caught
+    // up from the log, which was on disk before them.
     this.#save = `
       WITH moved AS (
         UPDATE checkpoints SET position = $2, updated_at = now()
-        WHERE projection = $1 AND position = $3 AND version = $4 RETURNING projection
+        WHERE projection = $1 AND position = $3 AND version = $4
+          AND set_config('synchronous_commit', 'off', true) = 'off'
+        RETURNING projection
       ), written AS (
       INSERT INTO ${table.name} (${columns.join(', ')})
       SELECT ${columns.map((it) => `row.${it}`).join(', ')}

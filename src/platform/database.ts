@@ -15,12 +15,9 @@ export interface SqlClient {
 
 export interface Database {
   readonly engine: DatabaseSettings['engine'];
-  /** What is committed here is durable, as far as the engine can: for the log. */
+  /** For the log and the commands. */
   readonly log: SqlClient;
-  /**
-   * For what can be derived again from the log. On a PostgreSQL server a commit here does not wait for the disk: after
-   * a crash of the machine read tables may be older, together with their checkpoint, and are caught up from the log.
-   */
+  /** For what is derived from the log, and for reads: connections of their own, so that they never hold up an append. */
   readonly derived: SqlClient;
   readonly adapters: SqlMigrationAwareDriverAdapterFactory;
   close(): Promise<void>;

@@ -10,15 +10,15 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** A PostgreSQL server. Connects when first asked. */
 export function openPostgres(url: string): StoreEngine {
   return {
-    log: pool(url, LOG_CONNECTIONS, '-c TimeZone=UTC -c synchronous_commit=on'),
-    derived: pool(url, DERIVED_CONNECTIONS, '-c TimeZone=UTC -c synchronous_commit=off'),
+    log: pool(url, LOG_CONNECTIONS),
+    derived: pool(url, DERIVED_CONNECTIONS),
     close: async () => {},
   };
 }
 
-function pool(connectionString: string, max: number, options: string): PrismaPg {
+function pool(connectionString: string, max: number): PrismaPg {
   return new PostgresAdapters(
-    { connectionString, max, options, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true },
+    { connectionString, max, options: '-c TimeZone=UTC', connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true },
     {
       // Statements are few and fixed: let the server parse and plan each once per connection.
       statementNameGenerator: ({ sql }) => createHash('sha1').update(sql).digest('base64url'),

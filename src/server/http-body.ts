@@ -37,7 +37,9 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
       else reject(new BadBody(400, 'BAD_REQUEST', 'The request is not valid UTF-8.'));
     });
     request.on('error', reject);
-    request.on('close', () => reject(new BadBody(400, 'BAD_REQUEST', 'The request ended early.')));
+    request.on('close', () => {
+      if (!request.complete) reject(new BadBody(400, 'BAD_REQUEST', 'The request ended early.'));
+    });
   });
 }
 

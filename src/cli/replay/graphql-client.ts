@@ -99,7 +99,7 @@ export class GraphQLClient {
     } catch (error) {
       const { name, message, cause } = failedFetch.parse(error);
       if (name === 'TimeoutError') throw new Fault('TIMEOUT', `No answer within ${TIMEOUT_MS / 1_000} s.`, true);
-      throw new Fault(cause?.code ?? 'NETWORK', cause?.message ?? message, true);
+      throw new Fault(cause?.code ?? 'NETWORK', cause?.message || cause?.code || message, true);
     }
   }
 }

@@ -76,6 +76,7 @@ async function* readRows(file: string, tally: Tally): AsyncGenerator<{ record: R
     raw: true,
     relax_quotes: true,
     skip_empty_lines: true,
+    record_delimiter: ['\r\n', '\n', '\r'],
     max_record_size: MAX_LINE,
     skip_records_with_error: true,
     columns: (header: string[]) => {
