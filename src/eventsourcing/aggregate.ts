@@ -10,6 +10,8 @@ export interface CommandDefinition<Name extends string = string, Input extends z
   readonly description: string;
   readonly audience: Audience;
   readonly input: Input;
+  /** It begins its aggregate: so that there is nothing yet is taken for granted at first, not read. */
+  readonly begins?: boolean;
   /** Which aggregate the command is for. */
   aggregateId(data: z.output<Input>): string;
   /** Keys of the facts that the decision needs. */

@@ -21,24 +21,29 @@ export class BatchNeeds {
 
   /**
    * The state of every stream that there is and that the batch touches.
-   * @param known states that may be outdated: the append finds out. `cached` names those that were taken
+   * @param known states that may be outdated: the append finds out
+   * @returns with `doubtful`: streams whose state was taken from there, or assumed because a command begins them
    */
   async states(batch: readonly AcceptedCommand[], known: { get(streamId: string): StreamState | undefined }) {
     const wanted = this.#wantedStreams(batch);
     const states = new Map<string, StreamState>();
+    const doubtful = new Set(
+      batch.filter((it) => it.definition.begins === true && it.attempts === 0).flatMap((it) => it.streamIds),
+    );
     for (const streamId of wanted.keys()) {
       const state = known.get(streamId);
-      if (state !== undefined) states.set(streamId, state);
+      if (state === undefined) continue;
+      states.set(streamId, state);
+      doubtful.add(streamId);
     }
-    const cached = new Set(states.keys());
-    const missing = [...wanted.keys()].filter((streamId) => !cached.has(streamId));
+    const missing = [...wanted.keys()].filter((streamId) => !doubtful.has(streamId));
     for (const event of await this.#log.readStreams(missing)) {
       const decider = wanted.get(event.streamId)?.decider;
       if (decider === undefined) continue;
       const before = states.get(event.streamId)?.state ?? decider.initialState;
       states.set(event.streamId, { version: event.version, state: decider.evolve(before, event) });
     }
-    return { states, cached };
+    return { states, doubtful };
   }
 
   /** The rows of each aggregate's facts that the commands name. */

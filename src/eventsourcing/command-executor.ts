@@ -17,7 +17,7 @@ import type { AppendedUnit, EventLog } from './event-log.ts';
 import type { LogTail } from './log-tail.ts';
 import type { ReadRows } from './read-table.ts';
 import { forbidden, type Rejection, validationFailed } from './rejection.ts';
-import { type StreamBound, WaitingCommands } from './waiting-commands.ts';
+import { WaitingCommands } from './waiting-commands.ts';
 
 const MAX_BATCH = 256;
 /** A second batch is begun beside the first for at least so many commands. */
@@ -29,7 +29,7 @@ const CACHED_EVENTS = 400_000;
 /** More than these are not listed in a version conflict. */
 const MAX_EVENTS_SINCE = 500;
 
-interface Waiting extends AcceptedCommand, StreamBound {
+interface Waiting extends AcceptedCommand {
   attempts: number;
   answered: boolean;
   settle(outcome: CommandOutcome): void;
@@ -199,14 +199,14 @@ export class CommandExecutor {
 
   async #decideAndAppend(batch: readonly Waiting[]): Promise<void> {
     const { clock, ids } = this.#parts;
-    const [{ states, cached }, facts] = await Promise.all([
+    const [{ states, doubtful }, facts] = await Promise.all([
       retryWhileAway(() => this.#needs.states(batch, this.#states)),
       retryWhileAway(() => this.#needs.facts(batch)),
     ]);
     const decisions = new DecisionBatch<Waiting>(states, this.#aggregates, facts, clock.now(), ids);
     for (const command of batch) {
       command.attempts += 1;
-      decisions.decide(command, command.attempts);
+      decisions.decide(command);
     }
     const { units, unstored, failed } = decisions;
     for (const { command, error } of failed) command.fail(error);
@@ -221,11 +221,11 @@ export class CommandExecutor {
     for (const streamId of lost) this.#states.delete(streamId);
     const again = units.filter((_, at) => appended[at]?.outcome !== 'appended').flatMap((unit) => unit.decided);
     await this.#settleUnstored(
-      unstored.filter(({ command }) => !lost.has(command.streamId) && !cached.has(command.streamId)),
+      unstored.filter(({ command }) => !lost.has(command.streamId) && !doubtful.has(command.streamId)),
     );
-    const doubtful = unstored.filter(({ command }) => lost.has(command.streamId) || cached.has(command.streamId));
-    for (const { command } of doubtful) this.#states.delete(command.streamId);
-    await this.#runAgain([...again, ...doubtful].map(({ command }) => command));
+    const uncertain = unstored.filter(({ command }) => lost.has(command.streamId) || doubtful.has(command.streamId));
+    for (const { command } of uncertain) this.#states.delete(command.streamId);
+    await this.#runAgain([...again, ...uncertain].map(({ command }) => command));
   }
 
   async #appendAndPublish(units: readonly Unit<Waiting>[]): Promise<AppendedUnit[]> {

@@ -19,6 +19,10 @@ export interface AcceptedCommand {
   readonly encoded: Json;
   readonly fingerprint: string;
   readonly submittedAt: Date;
+  /** Its own stream, and those of its companions. */
+  readonly streamIds: readonly string[];
+  /** How often it was decided. */
+  readonly attempts: number;
 }
 
 /** An aggregate's state at a version. */
@@ -95,8 +99,7 @@ export class DecisionBatch<Command extends AcceptedCommand> {
     return [...new Set(this.#units.values())].map((unit) => ({ ...unit, streams: [...unit.streams.values()] }));
   }
 
-  /** @param attempts how often the command was decided, this time included */
-  decide(command: Command, attempts: number): void {
+  decide(command: Command): void {
     try {
       const { expectedVersion } = command.request;
       const { version } = this.#state(command.streamId, command.aggregate);
@@ -106,11 +109,11 @@ export class DecisionBatch<Command extends AcceptedCommand> {
       }
       const decision = this.#decideWithCompanions(command);
       if (!Array.isArray(decision)) {
-        if (isStored(decision)) this.#add(command, attempts, [this.#unchanged(command)], decision);
+        if (isStored(decision)) this.#add(command, [this.#unchanged(command)], decision);
         else this.unstored.push({ command, rejection: decision });
         return;
       }
-      this.#add(command, attempts, decision, undefined);
+      this.#add(command, decision, undefined);
       for (const part of decision) this.#states.set(part.streamId, part.after);
     } catch (error) {
       this.failed.push({ command, error });
@@ -153,7 +156,7 @@ export class DecisionBatch<Command extends AcceptedCommand> {
     return this.#states.get(streamId) ?? { version: 0, state: aggregate.decider.initialState };
   }
 
-  #add(command: Command, attempts: number, parts: readonly Part[], rejection: Rejection | undefined): void {
+  #add(command: Command, parts: readonly Part[], rejection: Rejection | undefined): void {
     const unit = this.#unitOf(parts.map((part) => part.streamId));
     const version = parts[0]?.after.version ?? 0;
     for (const { streamId, aggregate, aggregateId, before, after } of parts) {
@@ -168,7 +171,7 @@ export class DecisionBatch<Command extends AcceptedCommand> {
     }
     const events = parts.flatMap((part) => part.events.map((event, at) => this.#event(command, part, event, at)));
     unit.events.push(...events);
-    unit.commands.push(record(command, attempts, rejection, version));
+    unit.commands.push(record(command, rejection, version));
     unit.decided.push({ command, rejection, version, eventCount: events.length });
   }
 
@@ -215,8 +218,7 @@ export function companionTarget(aggregates: ReadonlyMap<string, Aggregate>, { ty
 }
 
 function record(
-  { request, definition, aggregate, aggregateId, encoded, fingerprint, submittedAt }: AcceptedCommand,
-  attempts: number,
+  { request, definition, aggregate, aggregateId, encoded, fingerprint, submittedAt, attempts }: AcceptedCommand,
   rejection: JsonObject | undefined,
   version: number,
 ): NewCommandRecord {

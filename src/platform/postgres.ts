@@ -5,6 +5,8 @@ import type { StoreEngine } from './store-engine.ts';
 /** Connections of one process: the log has one writer at a time, the rest is for reads. */
 const LOG_CONNECTIONS = 6;
 const DERIVED_CONNECTIONS = 6;
+/** A plan is made for the tables as they are, not once while they are empty; and is never worth compiling. */
+const OPTIONS = '-c TimeZone=UTC -c plan_cache_mode=force_custom_plan -c jit=off';
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /** A PostgreSQL server. Connects when first asked. */
@@ -18,7 +20,7 @@ export function openPostgres(url: string): StoreEngine {
 
 function pool(connectionString: string, max: number): PrismaPg {
   return new PostgresAdapters(
-    { connectionString, max, options: '-c TimeZone=UTC', connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true },
+    { connectionString, max, options: OPTIONS, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true },
     {
       // Statements are few and fixed: let the server parse and plan each once per connection.
       statementNameGenerator: ({ sql }) => createHash('sha1').update(sql).digest('base64url'),

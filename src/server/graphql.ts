@@ -22,6 +22,8 @@ export function createGraphQL(schema: GraphQLSchema, logger: Logger): Yoga {
     maxRequestBodySize: MAX_BODY_BYTES,
     logging: { debug: () => {}, info: () => {}, warn: (...it) => logger.warn({ it }, 'yoga'), error: () => {} },
     maskedErrors: { maskError: maskErrorWith(logger) },
+    // Yoga's own page loads GraphiQL from a CDN; this one carries it along. It is large, so it is loaded when asked for.
+    renderGraphiQL: async (options) => (await import('@graphql-yoga/render-graphiql')).renderGraphiQL(options),
     graphiql: {
       title: 'cartstream',
       subscriptionsProtocol: 'WS',

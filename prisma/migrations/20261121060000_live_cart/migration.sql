@@ -147,19 +147,24 @@ ALTER TABLE "product_view" ALTER COLUMN "sort_name" TYPE TEXT COLLATE "C", ALTER
 INSERT INTO "log_head" ("id", "epoch", "position", "recorded_at")
 VALUES (1, lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0'), 0, to_timestamp(0));
 
--- Writes units of a batch: each a set of streams, of commands and of events. Members have short names, since the text of
--- a batch is what an append spends much of its time on; `stream` and `command` count from 1 in their own list.
+-- A batch is handed over in a short form, since its text is what an append spends much of its time on; `stream` and
+-- `command` count from 1 in their own list.
 --
 -- p_streams   [{unit, t: type, a: aggregate id, from: the version decided on (0: not there yet), v: version after}]
 -- p_commands  [{unit, id, stream, n: name, d: input, f: fingerprint, k: actor kind, o: actor id, r: rejection,
 --               x: attempts, v: version after, c: correlation id if not id, g: causation id, at: submitted at}]
 -- p_events    [{unit, id, stream, command, v: version, t: type, w: schema version, d: data}] in the order of the log
 -- p_left_out  units that are not written
--- Raises CS409 if a stream is at another version, unique_violation if a stream or commandId is there already.
-CREATE FUNCTION "write_units"(
-  p_streams jsonb, p_commands jsonb, p_events jsonb, p_base bigint, p_instant timestamptz, p_left_out int[]
-) RETURNS void
-LANGUAGE plpgsql AS $$
+
+-- Moves the streams of a batch to their new versions.
+-- Raises CS409 if one is at another version than was decided on, unique_violation if one is there already.
+--
+-- Its plans are made once, perhaps while the tables are still empty, and must hold when they are large: so it is only
+-- allowed to look streams up by their key.
+CREATE FUNCTION "move_streams"(p_streams jsonb, p_left_out int[]) RETURNS void
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
 DECLARE
   moved int;
   to_move int;
@@ -191,7 +196,18 @@ BEGIN
   ) THEN
     RAISE EXCEPTION 'a stream is at another version' USING ERRCODE = 'CS409';
   END IF;
+END
+$$;
 
+-- Writes the events and commands of a batch, and moves the end of the log.
+-- Raises unique_violation if a commandId is there already.
+CREATE FUNCTION "write_events"(
+  p_streams jsonb, p_commands jsonb, p_events jsonb, p_base bigint, p_instant timestamptz, p_left_out int[]
+) RETURNS void
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+AS $$
+BEGIN
   WITH given_streams AS MATERIALIZED (
     SELECT s.t || '-' || s.a AS id, s.t AS type, s.a AS aggregate, s.place
     FROM ROWS FROM (jsonb_to_recordset(p_streams) AS (t text, a text)) WITH ORDINALITY AS s(t, a, place)
@@ -232,7 +248,25 @@ BEGIN
 END
 $$;
 
--- Appends a batch: each unit all or nothing. Units do not share a stream. One that was decided on a version that its
+-- The units of a batch that cannot be written, and the commandIds that are stored already. Like move_streams, it may
+-- only look things up by their key.
+CREATE FUNCTION "refused_units"(p_streams jsonb, p_commands jsonb, OUT conflicts int[], OUT repeating int[], OUT repeated uuid[])
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+BEGIN
+  SELECT coalesce(array_agg(s.unit), '{}') INTO conflicts
+  FROM jsonb_to_recordset(p_streams) AS s(unit int, t text, a text, "from" int)
+  LEFT JOIN streams ON streams.id = s.t || '-' || s.a
+  WHERE coalesce(streams.version, 0) <> s.from;
+
+  SELECT coalesce(array_agg(c.unit), '{}'), coalesce(array_agg(c.id), '{}') INTO repeating, repeated
+  FROM jsonb_to_recordset(p_commands) AS c(unit int, id uuid)
+  JOIN commands ON commands.command_id = c.id;
+END
+$$;
+
+-- Appends a batch of units, each all or nothing. Units do not share a stream. One that was decided on a version that its
 -- stream no longer has, or with a command that is stored already, is left out and named in the answer; the others are
 -- appended.
 --
@@ -250,27 +284,20 @@ LANGUAGE plpgsql AS $$
 DECLARE
   head log_head;
   instant timestamptz;
-  conflicted int[] := '{}';
-  repeating int[] := '{}';
-  known uuid[] := '{}';
+  refused record;
 BEGIN
   SELECT * INTO head FROM log_head WHERE id = 1 FOR UPDATE;
   -- A clock that jumps back never makes the log's instants decrease.
   instant := greatest(head.recorded_at, p_now);
   BEGIN
-    PERFORM write_units(p_streams, p_commands, p_events, head.position, instant, '{}');
+    PERFORM move_streams(p_streams, '{}');
+    PERFORM write_events(p_streams, p_commands, p_events, head.position, instant, '{}');
+    RETURN QUERY SELECT head.position, instant, '{}'::int[], '{}'::uuid[];
   EXCEPTION WHEN unique_violation OR SQLSTATE 'CS409' THEN
-    SELECT coalesce(array_agg(s.unit), '{}') INTO conflicted
-    FROM jsonb_to_recordset(p_streams) AS s(unit int, t text, a text, "from" int)
-    LEFT JOIN streams ON streams.id = s.t || '-' || s.a
-    WHERE coalesce(streams.version, 0) <> s.from;
-
-    SELECT coalesce(array_agg(c.unit), '{}'), coalesce(array_agg(c.id), '{}') INTO repeating, known
-    FROM jsonb_to_recordset(p_commands) AS c(unit int, id uuid)
-    JOIN commands ON commands.command_id = c.id;
-
-    PERFORM write_units(p_streams, p_commands, p_events, head.position, instant, conflicted || repeating);
+    SELECT * INTO refused FROM refused_units(p_streams, p_commands);
+    PERFORM move_streams(p_streams, refused.conflicts || refused.repeating);
+    PERFORM write_events(p_streams, p_commands, p_events, head.position, instant, refused.conflicts || refused.repeating);
+    RETURN QUERY SELECT head.position, instant, refused.conflicts, refused.repeated;
   END;
-  RETURN QUERY SELECT head.position, instant, conflicted, known;
 END
 $$;

@@ -16,6 +16,8 @@ export function showProgress(title: string, total: number, isShown: boolean): Pr
     barCompleteChar: '█',
     barIncompleteChar: '░',
     clearOnComplete: true,
+    barsize: 20,
+    linewrap: true, // Else Ctrl-C would leave a terminal that does not wrap lines.
   });
   bar.start(total, 0, { carts: 0, lines: 0 });
   return { reach: (value, counts) => bar.update(value, counts), end: () => bar.stop() };

@@ -60,7 +60,10 @@ function whole(count: number): string {
 }
 
 function money({ amountMinor, currency }: ReplayReport['totals'][number]): string {
-  const format = new Intl.NumberFormat('en-GB', { style: 'currency', currency, currencyDisplay: 'code' });
-  const { maximumFractionDigits: digits = 2 } = format.resolvedOptions();
-  return format.format(amountMinor / 10 ** digits);
+  const { maximumFractionDigits: digits = 2 } = new Intl.NumberFormat('en', {
+    style: 'currency',
+    currency,
+  }).resolvedOptions();
+  const exactly = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return `${currency} ${(amountMinor / 10 ** digits).toLocaleString('en-GB', exactly)}`;
 }

@@ -7,6 +7,7 @@ const quantity = z.number().int('must be a whole number').min(1, 'must be at lea
 
 export const createCart = defineCommand({
   name: 'CreateCart',
+  begins: true,
   description: 'Begins an empty cart.',
   audience: 'public',
   input: z.object({ cartId, currency }),

@@ -6,6 +6,7 @@ const quantity = z.number().int().min(0, 'must not be negative').max(MAX_INT);
 
 export const addProduct = defineCommand({
   name: 'AddProduct',
+  begins: true,
   description: 'Adds a product to the catalog, with the stock that it begins with.',
   audience: 'staff',
   input: z.object({
@@ -37,6 +38,7 @@ export const deactivateProduct = defineCommand({
 
 export const openStock = defineCommand({
   name: 'OpenStock',
+  begins: true,
   description: 'Begins the stock of a product.',
   audience: 'staff',
   input: z.object({ sku, quantity }),
