@@ -9,9 +9,12 @@ import type { EventInterface } from './events.ts';
 import { fault } from './faults.ts';
 
 /** A position that a client sent, as a number. @throws the fault POSITION_UNKNOWN */
-export function decodePosition(position: string, { engine }: RequestContext): number {
+export async function decodePosition(position: string, { engine }: RequestContext): Promise<number> {
+  const { positions, tail } = engine;
   try {
-    return engine.positions.decode(position, engine.tail.head);
+    // What sorts behind the head may have been given by another process, of whose appends this one has not heard yet.
+    const head = position > positions.encode(tail.head) ? await tail.refresh() : tail.head;
+    return positions.decode(position, head);
   } catch (error) {
     if (error instanceof PositionUnknown) throw fault('POSITION_UNKNOWN', error.message);
     throw error;
@@ -25,7 +28,7 @@ export async function waitFor<Row extends ProjectedRow>(
   context: RequestContext,
 ): Promise<void> {
   if (minPosition === null || minPosition === undefined) return;
-  const position = decodePosition(minPosition, context);
+  const position = await decodePosition(minPosition, context);
   const reached = await context.engine.view(projection).projector.reach(position, context.readWaitMs);
   if (!reached) {
     throw fault('STALE_READ', `What you ask for is not up to ${minPosition} yet: ask again, or without minPosition.`);
@@ -72,7 +75,7 @@ export async function watch<Row extends ProjectedRow>(
   await waitFor(projection, after, context);
   const view = context.engine.view(projection);
   const row = await view.readCommitted(key);
-  const from = after === null || after === undefined ? undefined : decodePosition(after, context);
+  const from = after === null || after === undefined ? undefined : await decodePosition(after, context);
   const subscription = row !== undefined && mayWatch(row) ? await view.live.subscribe(key, from) : undefined;
   if (subscription === undefined) throw fault('NOT_FOUND', 'There is nothing by that id to watch.');
   return subscription;
