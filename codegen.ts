@@ -23,6 +23,7 @@ const config: CodegenConfig = {
         },
       },
     },
+    'generated/possible-types.ts': { plugins: ['./examples/apollo/possible-types-plugin.js'] },
   },
 };
 

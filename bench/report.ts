@@ -50,7 +50,7 @@ export class Report {
       outcome: failure !== undefined ? 'failed' : isReached(input.goal, ratio) ? 'reached' : 'missed',
     };
     this.#rows.push(row);
-    progress(`  ${row.name} on ${row.engine}: ${row.outcome}${failure === undefined ? '' : `: ${firstLine(failure)}`}`);
+    progress(`  ${row.name} on ${row.engine}: ${row.outcome}${failure === undefined ? '' : `: ${summary(failure)}`}`);
   }
 
   /** For rows that could not be measured at all. */
@@ -89,7 +89,7 @@ export class Report {
     const failures = new Map<string, string[]>();
     for (const { name, engine, failure } of this.#rows) {
       if (failure === undefined) continue;
-      const why = firstLine(failure);
+      const why = summary(failure);
       failures.set(why, [...(failures.get(why) ?? []), `${name} on ${engine}`]);
     }
     for (const [why, rows] of failures) console.log(`\nFailed: ${rows.join(', ')}: ${why}`);
@@ -119,9 +119,10 @@ function figure(value: number | undefined): string {
   return value.toFixed(value < 10 ? 2 : 1);
 }
 
-/** The rest is in the JSON. */
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? '';
+/** The line that says most; the rest is in the JSON. */
+function summary(text: string): string {
+  const lines = text.split('\n');
+  return lines.findLast((line) => /^\w*Error\b/.test(line)) ?? lines[0] ?? '';
 }
 
 /** Where the run is; on stderr, for the table is what the run prints. */

@@ -38,7 +38,7 @@ export async function startServer(store: Store): Promise<Server> {
   while (!(await isReady(port))) {
     if (child.exitCode !== null || Date.now() > deadline) {
       await stop(child, 1000);
-      throw new Error(`The server did not come up: ${said.trim() || `exit code ${child.exitCode}`}`);
+      throw new Error(`The server did not come up:\n${said.trim() || `exit code ${child.exitCode}`}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -21,12 +21,18 @@ export async function serve({ seed }: { seed: boolean }): Promise<void> {
       readWaitMs: settings.READ_WAIT_MS,
       defaultCurrency: settings.DEFAULT_CURRENCY,
     },
-    { database, logger, clock: systemClock, ids: randomIds },
+    {
+      database,
+      logger,
+      clock: systemClock,
+      ids: randomIds,
+      prepare: async (engine) => {
+        if (!seed || engine.tail.head > 0) return;
+        logger.info({ products: await addDemoCatalog(engine) }, 'the empty store was filled with the demo catalog');
+      },
+    },
   );
   const { host, port } = { host: settings.HOST, port: server.port };
-  if (seed && server.engine.tail.head === 0) {
-    logger.info({ products: await addDemoCatalog(server.engine) }, 'the empty store was filled with the demo catalog');
-  }
   const durability =
     database.engine === 'pglite' ? 'survives a crash of this process, not of the machine' : 'as durable as the server';
   logger.info({ engine: database.engine, durability, auth: settings.AUTH_MODE }, 'store open');

@@ -1,50 +1,25 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { LRUCache } from 'lru-cache';
 import type { z } from 'zod';
-import type { Clock } from '../platform/clock.ts';
-import { isDatabaseAway } from '../platform/failures.ts';
-import type { Ids } from '../platform/ids.ts';
 import { isAudience } from './actor.ts';
 import { type Aggregate, streamIdOf } from './aggregate.ts';
 import { BatchNeeds } from './batch-needs.ts';
+import { type BatchParts, BatchRunner, type RunningCommand } from './batch-runner.ts';
 import type { StorageCodec } from './codec.ts';
-import { type CommandOutcome, type CommandRequest, Contended, fingerprintOf, Overloaded } from './command.ts';
-import { type CommandStore, replay } from './command-store.ts';
-import { outcomeUnknown, retryWhileAway } from './database-away.ts';
-import { type AcceptedCommand, DecisionBatch, type StreamState, type Unit } from './decision-batch.ts';
-import type { RecordedEvent } from './event.ts';
-import type { AppendedUnit, EventLog } from './event-log.ts';
-import type { LogTail } from './log-tail.ts';
+import { type CommandOutcome, type CommandRequest, fingerprintOf, Overloaded } from './command.ts';
+import { replay } from './command-store.ts';
 import type { ReadRows } from './read-table.ts';
-import { forbidden, type Rejection, validationFailed } from './rejection.ts';
+import { forbidden, validationFailed } from './rejection.ts';
 import { WaitingCommands } from './waiting-commands.ts';
 
 const MAX_BATCH = 256;
 /** A second batch is begun beside the first for at least so many commands. */
 const SHARED_BATCH = 24;
 const MAX_WAITING = 20_000;
-const MAX_ATTEMPTS = 20;
-/** A state weighs about as much as the events it was folded from. */
-const CACHED_EVENTS = 400_000;
-/** More than these are not listed in a version conflict. */
-const MAX_EVENTS_SINCE = 500;
 
-interface Waiting extends AcceptedCommand {
-  attempts: number;
-  answered: boolean;
-  settle(outcome: CommandOutcome): void;
-  fail(error: unknown): void;
-}
-
-export interface ExecutorParts {
+export interface ExecutorParts extends BatchParts {
   readonly aggregates: readonly Aggregate[];
-  readonly log: EventLog;
-  readonly commands: CommandStore;
-  readonly tail: LogTail;
   readonly facts: ReadonlyMap<Aggregate, ReadRows<unknown>>;
   readonly codec: StorageCodec;
-  readonly clock: Clock;
-  readonly ids: Ids;
   /** How many batches may be under way: more than one where the database runs beside this process, not within it. */
   readonly batchesAtOnce: number;
 }
@@ -57,21 +32,19 @@ export class CommandExecutor {
   readonly #parts: ExecutorParts;
   readonly #aggregates: ReadonlyMap<string, Aggregate>;
   readonly #needs: BatchNeeds;
-  readonly #states = new LRUCache<string, StreamState>({
-    maxSize: CACHED_EVENTS,
-    sizeCalculation: ({ version }) => version + 1,
-  });
-  /** The last request of each commandId that is under way; one with the same id waits for it. */
-  readonly #underWay = new Map<string, Promise<unknown>>();
-  readonly #waiting = new WaitingCommands<Waiting>();
+  readonly #runner: BatchRunner;
+  /** The last request of each commandId that was not answered yet; one with the same id waits for it. */
+  readonly #unanswered = new Map<string, Promise<unknown>>();
+  readonly #waiting = new WaitingCommands<RunningCommand>();
+  readonly #underWay = new Set<Promise<void>>();
   #wake: (() => void) | undefined;
   #running: Promise<void> | undefined;
-  #appending = 0;
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
     this.#aggregates = new Map(parts.aggregates.flatMap((it) => it.commands.map(({ name }) => [name, it] as const)));
     this.#needs = new BatchNeeds(parts.log, this.#aggregates, parts.facts);
+    this.#runner = new BatchRunner(parts, this.#aggregates, this.#needs);
     for (const { name, input } of parts.aggregates.flatMap((it) => it.commands)) parts.codec.admit(name, input);
   }
 
@@ -81,14 +54,14 @@ export class CommandExecutor {
    */
   async execute(request: CommandRequest): Promise<CommandOutcome> {
     const { commandId } = request;
-    const before = this.#underWay.get(commandId);
+    const before = this.#unanswered.get(commandId);
     const run = before === undefined ? this.#accept(request) : before.then(() => this.#acceptRepeat(request));
     const settled = run.catch(() => {});
-    this.#underWay.set(commandId, settled);
+    this.#unanswered.set(commandId, settled);
     try {
       return await run;
     } finally {
-      if (this.#underWay.get(commandId) === settled) this.#underWay.delete(commandId);
+      if (this.#unanswered.get(commandId) === settled) this.#unanswered.delete(commandId);
     }
   }
 
@@ -139,7 +112,7 @@ export class CommandExecutor {
           fail(error);
         },
       });
-      if (this.#waiting.length >= SHARED_BATCH) this.#wake?.();
+      if (this.#waiting.length % SHARED_BATCH === 0) this.#wake?.();
       this.#running ??= this.#runWaiting();
     });
   }
@@ -151,21 +124,13 @@ export class CommandExecutor {
   async #runWaiting(): Promise<void> {
     // What arrives in the same turn of the event loop shares the first batch.
     await nextTurn();
-    const underWay = new Set<Promise<void>>();
     for (;;) {
-      const waiting = this.#waiting.length;
-      const mayShare = this.#parts.batchesAtOnce > 1 && waiting >= 2 * SHARED_BATCH;
-      const isWorthIt = underWay.size === 0 || (underWay.size < this.#parts.batchesAtOnce && waiting >= SHARED_BATCH);
-      const limit = mayShare ? Math.min(Math.ceil(waiting / 2), MAX_BATCH) : MAX_BATCH;
-      const batch = isWorthIt ? this.#waiting.take(limit) : [];
+      const batch = this.#nextBatch();
       if (batch.length > 0) {
-        const run = this.#runBatch(batch).finally(() => {
-          this.#waiting.release(batch);
-          underWay.delete(run);
-        });
-        underWay.add(run);
-      } else if (underWay.size > 0) {
-        await Promise.race([...underWay, this.#arrival()]);
+        const run = this.#run(batch).finally(() => this.#underWay.delete(run));
+        this.#underWay.add(run);
+      } else if (this.#underWay.size > 0) {
+        await Promise.race([...this.#underWay, this.#arrival()]);
       } else {
         break;
       }
@@ -173,151 +138,24 @@ export class CommandExecutor {
     this.#running = undefined;
   }
 
+  #nextBatch(): RunningCommand[] {
+    const { batchesAtOnce } = this.#parts;
+    const waiting = this.#waiting.length;
+    if (this.#underWay.size > 0 && (this.#underWay.size >= batchesAtOnce || waiting < SHARED_BATCH)) return [];
+    const isShared = batchesAtOnce > 1 && waiting >= 2 * SHARED_BATCH;
+    return this.#waiting.take(MAX_BATCH, isShared ? Math.ceil(waiting / 2) : MAX_BATCH);
+  }
+
+  async #run(batch: readonly RunningCommand[]): Promise<void> {
+    const again = await this.#runner.run(batch);
+    this.#waiting.release(batch);
+    this.#waiting.putBack(again);
+  }
+
   /** Resolves when so many commands wait that another batch is worth it. */
   #arrival(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;
-    });
-  }
-
-  /** Runs commands together; those that break something run in ever smaller company, so that each fails for itself. */
-  async #runBatch(batch: readonly Waiting[]): Promise<void> {
-    try {
-      await this.#decideAndAppend(batch);
-    } catch (error) {
-      for (const { streamId } of batch) this.#states.delete(streamId);
-      const open = batch.filter(({ answered }) => !answered);
-      if (open.length <= 1 || isDatabaseAway(error)) {
-        for (const command of open) command.fail(isDatabaseAway(error) ? outcomeUnknown(error) : error);
-        return;
-      }
-      const half = Math.ceil(open.length / 2);
-      await this.#runBatch(open.slice(0, half));
-      await this.#runBatch(open.slice(half));
-    }
-  }
-
-  async #decideAndAppend(batch: readonly Waiting[]): Promise<void> {
-    const { clock, ids } = this.#parts;
-    const [{ states, doubtful }, facts] = await Promise.all([
-      retryWhileAway(() => this.#needs.states(batch, this.#states)),
-      retryWhileAway(() => this.#needs.facts(batch)),
-    ]);
-    const decisions = new DecisionBatch<Waiting>(states, this.#aggregates, facts, clock.now(), ids);
-    for (const command of batch) {
-      command.attempts += 1;
-      decisions.decide(command);
-    }
-    const { units, unstored, failed } = decisions;
-    for (const { command, error } of failed) command.fail(error);
-    const appended = await this.#appendAndPublish(units);
-
-    const lost = new Set<string>();
-    for (const [at, unit] of units.entries()) {
-      const result = appended[at];
-      if (result?.outcome === 'appended') this.#settleAppended(unit, result.events, states);
-      else for (const { streamId } of unit.streams) lost.add(streamId);
-    }
-    for (const streamId of lost) this.#states.delete(streamId);
-    const again = units.filter((_, at) => appended[at]?.outcome !== 'appended').flatMap((unit) => unit.decided);
-    await this.#settleUnstored(
-      unstored.filter(({ command }) => !lost.has(command.streamId) && !doubtful.has(command.streamId)),
-    );
-    const uncertain = unstored.filter(({ command }) => lost.has(command.streamId) || doubtful.has(command.streamId));
-    for (const { command } of uncertain) this.#states.delete(command.streamId);
-    await this.#runAgain([...again, ...uncertain].map(({ command }) => command));
-  }
-
-  async #appendAndPublish(units: readonly Unit<Waiting>[]): Promise<AppendedUnit[]> {
-    if (units.length === 0) return [];
-    let appended: AppendedUnit[] = [];
-    this.#appending += 1;
-    try {
-      appended = await this.#append(units);
-      return appended;
-    } finally {
-      this.#appending -= 1;
-      const events = appended.flatMap((unit) => (unit.outcome === 'appended' ? unit.events : []));
-      this.#parts.tail.publish(events, this.#appending === 0);
-    }
-  }
-
-  #settleAppended(
-    unit: Unit<Waiting>,
-    events: readonly RecordedEvent[],
-    states: ReadonlyMap<string, StreamState>,
-  ): void {
-    for (const { streamId } of unit.streams) {
-      const state = states.get(streamId);
-      if (state !== undefined) this.#states.set(streamId, state);
-    }
-    let end = 0;
-    for (const { command, rejection, version, eventCount } of unit.decided) {
-      end += eventCount;
-      const position = eventCount === 0 ? null : (events[end - 1]?.position ?? null);
-      const { commandId, correlationId } = command.request;
-      const receipt = { commandId, correlationId, version, position, replayed: false };
-      if (rejection === undefined) {
-        const { aggregateId } = command;
-        command.settle({ outcome: 'succeeded', aggregateId, receipt: { ...receipt, status: 'SUCCEEDED' } });
-      } else {
-        command.settle({ outcome: 'rejected', rejection, receipt: { ...receipt, status: 'REJECTED' } });
-      }
-    }
-  }
-
-  /** Rejections that are not stored: the same command may have been stored before, and then that is the answer. */
-  async #settleUnstored(unstored: readonly { command: Waiting; rejection: Rejection }[]): Promise<void> {
-    if (unstored.length === 0) return;
-    const stored = await this.#parts.commands.find(unstored.map(({ command }) => command.request.commandId));
-    for (const { command, rejection } of unstored) {
-      const { request, fingerprint, streamId } = command;
-      const known = stored.get(request.commandId);
-      if (known !== undefined) {
-        command.settle(replay(known, fingerprint));
-      } else if (rejection.code === 'VERSION_CONFLICT') {
-        const since = await this.#parts.log.readStreams([streamId], request.expectedVersion);
-        command.settle({ outcome: 'rejected', rejection, eventsSince: since.slice(0, MAX_EVENTS_SINCE) });
-      } else {
-        command.settle({ outcome: 'rejected', rejection });
-      }
-    }
-  }
-
-  /** Commands that lost to another writer are decided again; those that are stored already are answered. */
-  async #runAgain(commands: readonly Waiting[]): Promise<void> {
-    if (commands.length === 0) return;
-    const stored = await this.#parts.commands.find(commands.map(({ request }) => request.commandId));
-    const again: Waiting[] = [];
-    for (const command of commands) {
-      const known = stored.get(command.request.commandId);
-      if (known !== undefined) command.settle(replay(known, command.fingerprint));
-      else if (command.attempts >= MAX_ATTEMPTS)
-        command.fail(new Contended('Others were first too often: send it again.'));
-      else again.push(command);
-    }
-    this.#waiting.putBack(again);
-  }
-
-  /** Appends; after a lost connection only what a look at the stored commandIds shows to be missing. */
-  async #append(units: readonly Unit<Waiting>[]): Promise<AppendedUnit[]> {
-    const { log, clock } = this.#parts;
-    try {
-      return await log.append(units, clock.now());
-    } catch (error) {
-      if (!isDatabaseAway(error)) throw error;
-    }
-    // Whether the append was committed is unknown. The stored ids tell, and what is missing may be sent again, for an
-    // id that an append still under way brings in meanwhile is refused, not doubled.
-    return retryWhileAway(async () => {
-      const ids = units.flatMap((unit) => unit.commands.map(({ commandId }) => commandId));
-      const stored = await this.#parts.commands.find(ids);
-      for (const { command, rejection } of units.flatMap((unit) => unit.decided)) {
-        const known = stored.get(command.request.commandId);
-        if (known !== undefined) command.settle(replay(known, command.fingerprint, rejection === undefined));
-      }
-      await this.#parts.tail.refresh();
-      return log.append(units, clock.now());
     });
   }
 }

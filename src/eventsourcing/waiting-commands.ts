@@ -25,22 +25,29 @@ export class WaitingCommands<Command extends StreamBound> {
     if (commands.length > 0) this.#waiting = [...commands, ...this.#waiting];
   }
 
-  /** Takes a batch; its streams are busy until it is released. */
-  take(limit: number): Command[] {
+  /**
+   * Takes a batch; its streams are busy until it is released.
+   * @param maxStreams where a second batch shall go beside this one: what is left to it are commands of other streams
+   */
+  take(maxCommands: number, maxStreams: number): Command[] {
     const taken: Command[] = [];
     const left: Command[] = [];
+    const streams = new Set<string>();
     const passed = new Set<string>();
     for (const command of this.#waiting) {
       const { streamIds } = command;
-      if (taken.length < limit && !streamIds.some((it) => this.#busy.has(it) || passed.has(it))) {
+      const hasRoom =
+        taken.length < maxCommands && (streams.size < maxStreams || streamIds.every((it) => streams.has(it)));
+      if (hasRoom && !streamIds.some((it) => this.#busy.has(it) || passed.has(it))) {
         taken.push(command);
+        for (const streamId of streamIds) streams.add(streamId);
       } else {
         left.push(command);
         for (const streamId of streamIds) passed.add(streamId);
       }
     }
     this.#waiting = left;
-    for (const { streamIds } of taken) for (const streamId of streamIds) this.#busy.add(streamId);
+    for (const streamId of streams) this.#busy.add(streamId);
     return taken;
   }
 

@@ -19,8 +19,8 @@ const anyFailure = z.object({
   originalCode: z.string().optional().catch(undefined),
   kind: z.string().optional().catch(undefined),
   message: z.string().optional().catch(undefined),
-  cause: z.unknown(),
-  meta: z.object({ driverAdapterError: z.unknown() }).optional().catch(undefined),
+  cause: z.unknown().optional(),
+  meta: z.object({ driverAdapterError: z.unknown().optional() }).optional().catch(undefined),
 });
 
 /**

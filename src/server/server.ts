@@ -33,6 +33,8 @@ export interface ServerParts {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly ids: Ids;
+  /** What must be done before the first request is answered. */
+  prepare?(engine: Engine): Promise<void>;
 }
 
 export interface RunningServer {
@@ -53,6 +55,7 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
     aggregates: contexts.flatMap((context) => context.aggregates),
     projections: contexts.flatMap((context) => context.projections),
   });
+  await parts.prepare?.(engine);
   const authenticator = new Authenticator(settings.authMode, settings.jwtSecret);
   const origins = new OriginPolicy(settings.corsOrigins, settings.authMode === 'open');
   const yoga = createGraphQL(createSchema(contexts), logger);
@@ -69,7 +72,7 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
     const { method, headers, url = '/' } = request;
     const path = url.split('?', 1)[0];
     if (path?.startsWith('/health/')) return health(path, response, { engine, database: parts.database });
-    if (path === '/') {
+    if (path === '/' && method === 'GET') {
       response.writeHead(302, { location: GRAPHQL_PATH }).end();
       return;
     }

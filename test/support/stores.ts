@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import pg from 'pg';
-import { describe } from 'vitest';
+import { describe, it } from 'vitest';
 import { type Database, type DatabaseSettings, openDatabase } from '../../src/platform/database.ts';
 import { migrate } from '../../src/platform/migrations.ts';
 
@@ -79,8 +79,9 @@ export const storeKinds: readonly StoreKind[] = (await isServerThere()) ? [pglit
 export function describeEachStore(name: string, suite: (kind: StoreKind) => void): void {
   for (const kind of storeKinds) describe(`${name} on ${kind.engine}`, () => suite(kind));
   if (!storeKinds.includes(postgresql)) {
-    describe.skip(`${name} on postgresql: no server answers at ${SERVER_URL}, set TEST_DATABASE_URL`, () =>
-      suite(postgresql));
+    describe(`${name} on postgresql`, () => {
+      it.skipIf(true)(`is left out: no server answers at ${SERVER_URL}; set TEST_DATABASE_URL`, () => {});
+    });
   }
 }
 

@@ -1,0 +1,200 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../platform/clock.ts';
+import { isDatabaseAway } from '../platform/failures.ts';
+import type { Ids } from '../platform/ids.ts';
+import type { Aggregate } from './aggregate.ts';
+import type { BatchNeeds } from './batch-needs.ts';
+import { type CommandOutcome, Contended } from './command.ts';
+import { type CommandStore, replay } from './command-store.ts';
+import { outcomeUnknown, retryWhileAway } from './database-away.ts';
+import { type AcceptedCommand, DecisionBatch, type StreamState, type Unit } from './decision-batch.ts';
+import type { RecordedEvent } from './event.ts';
+import type { AppendedUnit, EventLog } from './event-log.ts';
+import type { LogTail } from './log-tail.ts';
+import type { Rejection } from './rejection.ts';
+
+const MAX_ATTEMPTS = 20;
+/** A state weighs about as much as the events it was folded from. */
+const CACHED_EVENTS = 400_000;
+/** More than these are not listed in a version conflict. */
+const MAX_EVENTS_SINCE = 500;
+
+/** A command whose caller waits for its outcome. */
+export interface RunningCommand extends AcceptedCommand {
+  attempts: number;
+  answered: boolean;
+  settle(outcome: CommandOutcome): void;
+  fail(error: unknown): void;
+}
+
+export interface BatchParts {
+  readonly log: EventLog;
+  readonly commands: CommandStore;
+  readonly tail: LogTail;
+  readonly clock: Clock;
+  readonly ids: Ids;
+}
+
+/** Takes batches of commands from what they are decided on to what became of them. */
+export class BatchRunner {
+  readonly #parts: BatchParts;
+  readonly #aggregates: ReadonlyMap<string, Aggregate>;
+  readonly #needs: BatchNeeds;
+  /** States as this process last saw them. They may be outdated: the append finds out. */
+  readonly #states = new LRUCache<string, StreamState>({
+    maxSize: CACHED_EVENTS,
+    sizeCalculation: ({ version }) => version + 1,
+  });
+  #appending = 0;
+
+  /** @param aggregates by the names of the commands that they take */
+  constructor(parts: BatchParts, aggregates: ReadonlyMap<string, Aggregate>, needs: BatchNeeds) {
+    this.#parts = parts;
+    this.#aggregates = aggregates;
+    this.#needs = needs;
+  }
+
+  /**
+   * Runs commands together; those that break something run in ever smaller company, so that each fails for itself.
+   * @returns those that lost to another writer, to be run again
+   */
+  async run(batch: readonly RunningCommand[]): Promise<RunningCommand[]> {
+    try {
+      return await this.#decideAndAppend(batch);
+    } catch (error) {
+      for (const { streamId } of batch) this.#states.delete(streamId);
+      const open = batch.filter(({ answered }) => !answered);
+      if (open.length <= 1 || isDatabaseAway(error)) {
+        for (const command of open) command.fail(isDatabaseAway(error) ? outcomeUnknown(error) : error);
+        return [];
+      }
+      const half = Math.ceil(open.length / 2);
+      const first = await this.run(open.slice(0, half));
+      return [...first, ...(await this.run(open.slice(half)))];
+    }
+  }
+
+  async #decideAndAppend(batch: readonly RunningCommand[]): Promise<RunningCommand[]> {
+    const { clock, ids } = this.#parts;
+    const [{ states, doubtful }, facts] = await Promise.all([
+      retryWhileAway(() => this.#needs.states(batch, this.#states)),
+      retryWhileAway(() => this.#needs.facts(batch)),
+    ]);
+    const decisions = new DecisionBatch<RunningCommand>(states, this.#aggregates, facts, clock.now(), ids);
+    for (const command of batch) {
+      command.attempts += 1;
+      decisions.decide(command);
+    }
+    const { units, unstored, failed } = decisions;
+    for (const { command, error } of failed) command.fail(error);
+    const appended = await this.#appendAndPublish(units);
+
+    const lost = new Set<string>();
+    for (const [at, unit] of units.entries()) {
+      const result = appended[at];
+      if (result?.outcome === 'appended') this.#settleAppended(unit, result.events, states);
+      else for (const { streamId } of unit.streams) lost.add(streamId);
+    }
+    for (const streamId of lost) this.#states.delete(streamId);
+    const again = units.filter((_, at) => appended[at]?.outcome !== 'appended').flatMap((unit) => unit.decided);
+    await this.#settleUnstored(
+      unstored.filter(({ command }) => !lost.has(command.streamId) && !doubtful.has(command.streamId)),
+    );
+    const uncertain = unstored.filter(({ command }) => lost.has(command.streamId) || doubtful.has(command.streamId));
+    for (const { command } of uncertain) this.#states.delete(command.streamId);
+    return this.#toRunAgain([...again, ...uncertain].map(({ command }) => command));
+  }
+
+  async #appendAndPublish(units: readonly Unit<RunningCommand>[]): Promise<AppendedUnit[]> {
+    if (units.length === 0) return [];
+    let appended: AppendedUnit[] = [];
+    this.#appending += 1;
+    try {
+      appended = await this.#append(units);
+      return appended;
+    } finally {
+      this.#appending -= 1;
+      const events = appended.flatMap((unit) => (unit.outcome === 'appended' ? unit.events : []));
+      this.#parts.tail.publish(events, this.#appending === 0);
+    }
+  }
+
+  #settleAppended(
+    unit: Unit<RunningCommand>,
+    events: readonly RecordedEvent[],
+    states: ReadonlyMap<string, StreamState>,
+  ): void {
+    for (const { streamId } of unit.streams) {
+      const state = states.get(streamId);
+      if (state !== undefined) this.#states.set(streamId, state);
+    }
+    let end = 0;
+    for (const { command, rejection, version, eventCount } of unit.decided) {
+      end += eventCount;
+      const position = eventCount === 0 ? null : (events[end - 1]?.position ?? null);
+      const { commandId, correlationId } = command.request;
+      const receipt = { commandId, correlationId, version, position, replayed: false };
+      if (rejection === undefined) {
+        const { aggregateId } = command;
+        command.settle({ outcome: 'succeeded', aggregateId, receipt: { ...receipt, status: 'SUCCEEDED' } });
+      } else {
+        command.settle({ outcome: 'rejected', rejection, receipt: { ...receipt, status: 'REJECTED' } });
+      }
+    }
+  }
+
+  /** Rejections that are not stored: the same command may have been stored before, and then that is the answer. */
+  async #settleUnstored(unstored: readonly { command: RunningCommand; rejection: Rejection }[]): Promise<void> {
+    if (unstored.length === 0) return;
+    const stored = await this.#parts.commands.find(unstored.map(({ command }) => command.request.commandId));
+    for (const { command, rejection } of unstored) {
+      const { request, fingerprint, streamId } = command;
+      const known = stored.get(request.commandId);
+      if (known !== undefined) {
+        command.settle(replay(known, fingerprint));
+      } else if (rejection.code === 'VERSION_CONFLICT') {
+        const since = await this.#parts.log.readStreams([streamId], request.expectedVersion);
+        command.settle({ outcome: 'rejected', rejection, eventsSince: since.slice(0, MAX_EVENTS_SINCE) });
+      } else {
+        command.settle({ outcome: 'rejected', rejection });
+      }
+    }
+  }
+
+  /** Commands that lost to another writer are decided again; those that are stored already are answered. */
+  async #toRunAgain(commands: readonly RunningCommand[]): Promise<RunningCommand[]> {
+    if (commands.length === 0) return [];
+    const stored = await this.#parts.commands.find(commands.map(({ request }) => request.commandId));
+    const again: RunningCommand[] = [];
+    for (const command of commands) {
+      const known = stored.get(command.request.commandId);
+      if (known !== undefined) command.settle(replay(known, command.fingerprint));
+      else if (command.attempts >= MAX_ATTEMPTS)
+        command.fail(new Contended('Others were first too often: send it again.'));
+      else again.push(command);
+    }
+    return again;
+  }
+
+  /** Appends; after a lost connection only what a look at the stored commandIds shows to be missing. */
+  async #append(units: readonly Unit<RunningCommand>[]): Promise<AppendedUnit[]> {
+    const { log, clock } = this.#parts;
+    try {
+      return await log.append(units, clock.now());
+    } catch (error) {
+      if (!isDatabaseAway(error)) throw error;
+    }
+    // Whether the append was committed is unknown. The stored ids tell, and what is missing may be sent again, for an
+    // id that an append still under way brings in meanwhile is refused, not doubled.
+    return retryWhileAway(async () => {
+      const ids = units.flatMap((unit) => unit.commands.map(({ commandId }) => commandId));
+      const stored = await this.#parts.commands.find(ids);
+      for (const { command, rejection } of units.flatMap((unit) => unit.decided)) {
+        const known = stored.get(command.request.commandId);
+        if (known !== undefined) command.settle(replay(known, command.fingerprint, rejection === undefined));
+      }
+      await this.#parts.tail.refresh();
+      return log.append(units, clock.now());
+    });
+  }
+}
