@@ -85,24 +85,27 @@ export class BatchRunner {
       command.attempts += 1;
       decisions.decide(command);
     }
-    const { units, unstored, failed } = decisions;
-    for (const { command, error } of failed) command.fail(error);
+    const { units } = decisions;
     const appended = await this.#appendAndPublish(units);
 
-    const lost = new Set<string>();
+    // What was decided on these was perhaps decided on what is no longer so.
+    const uncertain = new Set(doubtful);
+    const lost = units.filter((_, at) => appended[at]?.outcome !== 'appended');
+    for (const { streamId } of lost.flatMap((unit) => unit.streams)) uncertain.add(streamId);
     for (const [at, unit] of units.entries()) {
       const result = appended[at];
       if (result?.outcome === 'appended') this.#settleAppended(unit, result.events, states);
-      else for (const { streamId } of unit.streams) lost.add(streamId);
     }
-    for (const streamId of lost) this.#states.delete(streamId);
-    const again = units.filter((_, at) => appended[at]?.outcome !== 'appended').flatMap((unit) => unit.decided);
-    await this.#settleUnstored(
-      unstored.filter(({ command }) => !lost.has(command.streamId) && !doubtful.has(command.streamId)),
-    );
-    const uncertain = unstored.filter(({ command }) => lost.has(command.streamId) || doubtful.has(command.streamId));
-    for (const { command } of uncertain) this.#states.delete(command.streamId);
-    return this.#toRunAgain([...again, ...uncertain].map(({ command }) => command));
+    const isCertain = ({ command }: { command: RunningCommand }) => !command.streamIds.some((it) => uncertain.has(it));
+    const { unstored, failed } = decisions;
+    for (const { command, error } of failed.filter(isCertain)) command.fail(error);
+    await this.#settleUnstored(unstored.filter(isCertain));
+
+    const again = [...lost.flatMap((unit) => unit.decided), ...[...unstored, ...failed].filter((it) => !isCertain(it))];
+    for (const { streamIds } of again.map(({ command }) => command)) {
+      for (const streamId of streamIds) this.#states.delete(streamId);
+    }
+    return this.#toRunAgain(again.map(({ command }) => command));
   }
 
   async #appendAndPublish(units: readonly Unit<RunningCommand>[]): Promise<AppendedUnit[]> {
@@ -189,9 +192,10 @@ export class BatchRunner {
     return retryWhileAway(async () => {
       const ids = units.flatMap((unit) => unit.commands.map(({ commandId }) => commandId));
       const stored = await this.#parts.commands.find(ids);
-      for (const { command, rejection } of units.flatMap((unit) => unit.decided)) {
+      for (const { command } of units.flatMap((unit) => unit.decided)) {
         const known = stored.get(command.request.commandId);
-        if (known !== undefined) command.settle(replay(known, command.fingerprint, rejection === undefined));
+        const isOwn = known?.submittedAt.getTime() === command.submittedAt.getTime();
+        if (known !== undefined) command.settle(replay(known, command.fingerprint, isOwn));
       }
       await this.#parts.tail.refresh();
       return log.append(units, clock.now());

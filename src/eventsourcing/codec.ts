@@ -26,23 +26,71 @@ function register<Field extends z.ZodType>(field: Field, protection: Protection)
   return marked;
 }
 
-/** The protected fields of a schema, by path; an array's elements are `[]`. */
-export function protectedFields(schema: z.ZodType, path = ''): ReadonlyMap<string, Protection> {
-  const protection = protections.get(schema);
-  if (protection !== undefined) return new Map([[path, protection]]);
-  return new Map(membersOf(schema).flatMap(([name, member]) => [...protectedFields(member, `${path}${name}`)]));
+/** The protected fields of a schema, by path; elements of arrays and the like are `[]`. */
+export function protectedFields(schema: z.ZodType): ReadonlyMap<string, Protection> {
+  const found = new Map<string, Protection>();
+  const visited = new Set<z.core.$ZodType>();
+  const visit = (each: z.core.$ZodType, path: string): void => {
+    if (visited.has(each)) return;
+    const protection = protections.get(each as z.ZodType);
+    if (protection !== undefined) {
+      found.set(path, protection);
+      return;
+    }
+    visited.add(each);
+    for (const [name, member] of membersOf(each)) visit(member, `${path}${name}`);
+    visited.delete(each);
+  };
+  visit(schema, '');
+  return found;
 }
 
-function membersOf(schema: z.ZodType): [string, z.ZodType][] {
-  if (schema instanceof z.ZodObject) {
-    return Object.entries(schema.shape).map(([name, member]) => [`.${name}`, z.instanceof(z.ZodType).parse(member)]);
+function membersOf(schema: z.core.$ZodType): [string, z.core.$ZodType][] {
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  switch (def.type) {
+    case 'object': {
+      const members = Object.entries(def.shape).map(([name, it]): [string, z.core.$ZodType] => [`.${name}`, it]);
+      return def.catchall === undefined ? members : [...members, ['.*', def.catchall]];
+    }
+    case 'array':
+      return [['[]', def.element]];
+    case 'set':
+      return [['[]', def.valueType]];
+    case 'record':
+    case 'map':
+      return [
+        ['{}', def.keyType],
+        ['[]', def.valueType],
+      ];
+    case 'tuple':
+      return [...def.items, ...(def.rest ? [def.rest] : [])].map((it) => ['[]', it]);
+    case 'union':
+      return def.options.map((it) => ['', it]);
+    case 'intersection':
+      return [
+        ['', def.left],
+        ['', def.right],
+      ];
+    case 'pipe':
+      return [
+        ['', def.in],
+        ['', def.out],
+      ];
+    case 'lazy':
+      return [['', def.getter()]];
+    case 'optional':
+    case 'nullable':
+    case 'default':
+    case 'prefault':
+    case 'nonoptional':
+    case 'success':
+    case 'catch':
+    case 'readonly':
+    case 'promise':
+      return [['', def.innerType]];
+    default:
+      return [];
   }
-  if (schema instanceof z.ZodArray) return [['[]', z.instanceof(z.ZodType).parse(schema.element)]];
-  if (schema instanceof z.ZodUnion) return schema.options.map((option) => ['', z.instanceof(z.ZodType).parse(option)]);
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault) {
-    return [['', z.instanceof(z.ZodType).parse(schema.unwrap())]];
-  }
-  return [];
 }
 
 /** A value that may not be stored, with the reason. Nothing was written. */

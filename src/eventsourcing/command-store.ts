@@ -14,11 +14,13 @@ export interface StoredCommand {
   readonly version: number;
   readonly position: number | null;
   readonly correlationId: string;
+  /** When the command was accepted: tells one run of it from another. */
+  readonly submittedAt: Date;
 }
 
 const FIND = `
   SELECT command_id AS "commandId", aggregate_id AS "aggregateId", fingerprint, status, rejection, version, position,
-         correlation_id AS "correlationId"
+         correlation_id AS "correlationId", submitted_at AS "submittedAt"
   FROM commands WHERE command_id = ANY ($1::uuid[])`;
 
 const storedCommand = z.object({
@@ -32,6 +34,7 @@ const storedCommand = z.object({
   version: z.number(),
   position: column.safeInt().nullable(),
   correlationId: z.string(),
+  submittedAt: z.date(),
 });
 
 /** Every command that was accepted, by its id. They are written by the append that they belong to. */

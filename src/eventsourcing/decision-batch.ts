@@ -109,7 +109,7 @@ export class DecisionBatch<Command extends AcceptedCommand> {
       }
       const decision = this.#decideWithCompanions(command);
       if (!Array.isArray(decision)) {
-        if (isStored(decision)) this.#add(command, [this.#unchanged(command)], decision);
+        if (isStored(decision)) this.#add(command, this.#allUnchanged(command), decision);
         else this.unstored.push({ command, rejection: decision });
         return;
       }
@@ -124,18 +124,24 @@ export class DecisionBatch<Command extends AcceptedCommand> {
     const own = { type: command.definition.name, data: command.data };
     const companions = command.definition.companions?.(command.data) ?? [];
     const parts: Part[] = [];
-    for (const each of [own, ...companions]) {
-      const part = this.#decidePart(command, each);
+    const targets = [
+      { ...own, ...command },
+      ...companions.map((it) => ({ ...it, ...companionTarget(this.#aggregates, it) })),
+    ];
+    for (const { type, data, aggregate, aggregateId } of targets) {
+      const part = this.#decidePart(command, { type, data }, aggregate, aggregateId);
       if ('code' in part) return part;
       parts.push(part);
     }
     return parts;
   }
 
-  #decidePart(command: Command, { type, data }: AnyCommand): Part | Rejection {
-    const isOwn = type === command.definition.name;
-    const target = isOwn ? command : companionTarget(this.#aggregates, { type, data });
-    const { aggregate, aggregateId } = target;
+  #decidePart(
+    command: Command,
+    { type, data }: AnyCommand,
+    aggregate: Aggregate,
+    aggregateId: string,
+  ): Part | Rejection {
     const streamId = streamIdOf(aggregate.type, aggregateId);
     const before = this.#state(streamId, aggregate);
     const facts = this.#facts.get(aggregate) ?? new Map();
@@ -147,7 +153,14 @@ export class DecisionBatch<Command extends AcceptedCommand> {
     return { aggregate, aggregateId, streamId, before, after, events: decision };
   }
 
-  #unchanged({ aggregate, aggregateId, streamId }: Command): Part {
+  #allUnchanged(command: Command): Part[] {
+    const companions = command.definition.companions?.(command.data) ?? [];
+    const targets = [command, ...companions.map((it) => companionTarget(this.#aggregates, it))];
+    return targets.map((it) => this.#unchanged(it));
+  }
+
+  #unchanged({ aggregate, aggregateId }: { aggregate: Aggregate; aggregateId: string }): Part {
+    const streamId = streamIdOf(aggregate.type, aggregateId);
     const before = this.#state(streamId, aggregate);
     return { aggregate, aggregateId, streamId, before, after: before, events: [] };
   }
@@ -157,6 +170,8 @@ export class DecisionBatch<Command extends AcceptedCommand> {
   }
 
   #add(command: Command, parts: readonly Part[], rejection: Rejection | undefined): void {
+    // Whatever can throw comes before the unit is touched.
+    const events = parts.flatMap((part) => part.events.map((event, at) => this.#event(command, part, event, at)));
     const unit = this.#unitOf(parts.map((part) => part.streamId));
     const version = parts[0]?.after.version ?? 0;
     for (const { streamId, aggregate, aggregateId, before, after } of parts) {
@@ -169,7 +184,6 @@ export class DecisionBatch<Command extends AcceptedCommand> {
         version: after.version,
       });
     }
-    const events = parts.flatMap((part) => part.events.map((event, at) => this.#event(command, part, event, at)));
     unit.events.push(...events);
     unit.commands.push(record(command, rejection, version));
     unit.decided.push({ command, rejection, version, eventCount: events.length });

@@ -116,7 +116,7 @@ export class EventLog {
    * @throws NotStorable before anything is sent; what the driver throws where the database refuses or is away
    */
   async append(units: readonly AppendUnit[], now: Date): Promise<AppendedUnit[]> {
-    const { streams, commands, events } = this.#batch(units);
+    const { streams, commands, events, encoded } = this.#batch(units);
     const [answer] = appendResult.parse(
       await this.#client.query(APPEND, JSON.stringify(streams), JSON.stringify(commands), JSON.stringify(events), now),
     );
@@ -128,7 +128,7 @@ export class EventLog {
       if (answer.conflicts.includes(at)) return { outcome: 'conflict' };
       const recorded = unit.events.map((event) => {
         position += 1;
-        return { ...event, position, recordedAt: answer.recorded_at };
+        return { ...event, data: this.#codec.decode(encoded.get(event)), position, recordedAt: answer.recorded_at };
       });
       return { outcome: 'appended', events: recorded };
     });
@@ -179,6 +179,7 @@ export class EventLog {
     const streams: object[] = [];
     const commands: object[] = [];
     const events: object[] = [];
+    const encoded = new Map<NewEvent, Json>();
     for (const [unit, it] of units.entries()) {
       const streamPlaces = new Map<string, number>();
       for (const { streamId, aggregateType: t, aggregateId: a, decidedOn: from, version: v } of it.streams) {
@@ -190,6 +191,8 @@ export class EventLog {
         commandPlaces.set(command.commandId, commands.push(shortCommand(unit, stream, command)));
       }
       for (const event of it.events) {
+        const data = this.#encode(event);
+        encoded.set(event, data);
         events.push({
           unit,
           id: event.eventId,
@@ -198,11 +201,11 @@ export class EventLog {
           v: event.version,
           t: event.type,
           w: event.schemaVersion,
-          d: this.#encode(event),
+          d: data,
         });
       }
     }
-    return { streams, commands, events };
+    return { streams, commands, events, encoded };
   }
 
   #encode({ type, data }: NewEvent): Json {

@@ -61,13 +61,13 @@ export class LiveHub<Row extends ProjectedRow> {
   async subscribe(key: string, after?: number): Promise<LiveSubscription<Row> | undefined> {
     const topic = this.#topic(key);
     const subscription = new LiveSubscription<Row>(
-      (from, isFirst) => this.#next(topic, from, isFirst),
+      (from, isFirst) => this.#next(topic, from ?? topic.row?.position ?? 0, isFirst),
       () => this.#leave(topic, subscription),
     );
     topic.subscribers.add(subscription);
     try {
       const row = this.#rows.committed(key) ?? (await this.#rows.load([key])).get(key);
-      if (row !== undefined && row.position > (topic.row?.position ?? 0)) topic.row = row;
+      if (row !== undefined) this.#see(topic, row);
     } catch (error) {
       await subscription.return();
       throw error;
@@ -76,7 +76,7 @@ export class LiveHub<Row extends ProjectedRow> {
       await subscription.return();
       return undefined;
     }
-    subscription.begin(after ?? topic.row.position);
+    subscription.begin(after);
     return subscription;
   }
 
@@ -102,8 +102,15 @@ export class LiveHub<Row extends ProjectedRow> {
     const rows = await this.#rows.load([...this.#topics.keys()]);
     for (const [key, row] of rows) {
       const topic = this.#topics.get(key);
-      if (topic !== undefined && row.position > (topic.row?.position ?? 0)) this.#show(topic, row);
+      if (topic !== undefined) this.#see(topic, row);
     }
+  }
+
+  /** Takes a row as it was read: what led to it is not at hand, only in the log. */
+  #see(topic: Topic<Row>, row: Row): void {
+    if (row.position <= (topic.row?.position ?? 0)) return;
+    [topic.kept, topic.keptFrom] = [[], row.position];
+    this.#show(topic, row);
   }
 
   #topic(key: string): Topic<Row> {

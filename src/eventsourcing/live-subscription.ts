@@ -13,30 +13,33 @@ export interface LiveChange<Row> {
  * for the next change, and so would never be cleaned up.
  */
 export class LiveSubscription<Row> implements AsyncIterableIterator<LiveChange<Row>> {
-  readonly #read: (from: number, isFirst: boolean) => Promise<LiveChange<Row>> | undefined;
+  readonly #read: (from: number | undefined, isFirst: boolean) => Promise<LiveChange<Row>> | undefined;
   readonly #leave: () => void;
-  #from = 0;
+  #from: number | undefined;
   #isFirst = true;
   #isClosed = false;
-  #wake: (() => void) | undefined;
+  #wakes: (() => void)[] = [];
 
   /**
    * @param read the change since a position, if there is one; for the first payload there always is
    * @param leave called once, when nobody listens any more
    */
-  constructor(read: (from: number, isFirst: boolean) => Promise<LiveChange<Row>> | undefined, leave: () => void) {
+  constructor(
+    read: (from: number | undefined, isFirst: boolean) => Promise<LiveChange<Row>> | undefined,
+    leave: () => void,
+  ) {
     this.#read = read;
     this.#leave = leave;
   }
 
   /** Sets the position that the first payload's events come after. */
-  begin(after: number): void {
+  begin(after: number | undefined): void {
     this.#from = after;
   }
 
   /** There may be something new. */
   wake(): void {
-    this.#wake?.();
+    for (const wake of this.#wakes.splice(0)) wake();
   }
 
   [Symbol.asyncIterator](): this {
@@ -47,16 +50,19 @@ export class LiveSubscription<Row> implements AsyncIterableIterator<LiveChange<R
     while (!this.#isClosed) {
       const reading = this.#read(this.#from, this.#isFirst);
       if (reading !== undefined) {
-        const change = await reading;
+        const change = await reading.catch(async (error: unknown) => {
+          // An iterator that threw is over: nobody calls return() on it.
+          await this.return();
+          throw error;
+        });
         if (this.#isClosed) break;
         this.#isFirst = false;
         this.#from = change.position;
         return { done: false, value: change };
       }
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
+        this.#wakes.push(resolve);
       });
-      this.#wake = undefined;
     }
     return { done: true, value: undefined };
   }
@@ -65,7 +71,7 @@ export class LiveSubscription<Row> implements AsyncIterableIterator<LiveChange<R
     if (!this.#isClosed) {
       this.#isClosed = true;
       this.#leave();
-      this.#wake?.();
+      this.wake();
     }
     return { done: true, value: undefined };
   }

@@ -24,7 +24,7 @@ export class Positions {
    */
   decode(text: string, head: number): number {
     const [, epoch, digits] = FORMAT.exec(text) ?? [];
-    if (epoch === undefined) throw new PositionUnknown(`${JSON.stringify(text)} is not a position.`);
+    if (epoch === undefined) throw new PositionUnknown(`${JSON.stringify(text.slice(0, 80))} is not a position.`);
     const position = Number(digits);
     if (epoch !== this.#epoch || position > head) {
       throw new PositionUnknown(`The position ${text} was not given by this store: read again without it.`);

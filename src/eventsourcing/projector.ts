@@ -128,7 +128,7 @@ export class Projector<Row extends ProjectedRow> {
         this.#committed.clear();
         await delay(pause, undefined, { signal }).catch(() => {});
         pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
-        await this.#readCheckpoint().catch(() => {});
+        await this.#overtaken().catch(() => {});
       }
     }
     await this.#saveIdle().catch(() => {});
@@ -221,6 +221,8 @@ export class Projector<Row extends ProjectedRow> {
     const found = checkpoints.parse(
       await client.query('SELECT position, version FROM checkpoints WHERE projection = $1', projection.name),
     )[0];
+    if (found !== undefined && found.version > projection.version)
+      throw new Error(`${projection.name} belongs to its version ${found.version} now.`);
     if (found?.version !== projection.version) await this.#beginAnew();
     this.#saved = found?.version === projection.version ? found.position : 0;
     this.#advance(this.#saved);
@@ -230,12 +232,13 @@ export class Projector<Row extends ProjectedRow> {
   async #beginAnew(): Promise<void> {
     const { client, projection } = this.#parts;
     await client.prisma.$transaction([
-      client.prisma.$executeRawUnsafe(`DELETE FROM ${projection.table.name}`),
       client.prisma.checkpoint.upsert({
         where: { projection: projection.name },
         create: { projection: projection.name, version: projection.version, position: 0 },
         update: { version: projection.version, position: 0 },
       }),
+      // After the checkpoint is locked: who still writes by the old one has finished, or writes nothing any more.
+      client.prisma.$executeRawUnsafe(`DELETE FROM ${projection.table.name}`),
     ]);
   }
 }

@@ -12,7 +12,7 @@ const PASSING_KIND = new Set([
   'TlsConnectionError',
 ]);
 const PASSING_MESSAGE =
-  /connection terminated|timeout exceeded when trying to connect|connection.*(closed|ended)|not queryable/i;
+  /query read timeout|connection terminated|timeout exceeded when trying to connect|connection.*(closed|ended)|not queryable/i;
 
 const anyFailure = z.object({
   code: z.string().optional().catch(undefined),
@@ -27,17 +27,31 @@ const anyFailure = z.object({
  * Whether the database could not be reached, or was lost while it ran a statement: then it is unknown whether the
  * statement was committed. False for everything that the database itself refused, which would be refused again.
  */
-export function isDatabaseAway(error: unknown): boolean {
+export function isDatabaseAway(error: unknown, depth = 0): boolean {
+  if (depth > 8) return false;
   const parsed = anyFailure.safeParse(error);
   if (!parsed.success) return false;
   const { code, originalCode, kind, message, cause, meta } = parsed.data;
+  // What the database said itself is judged by its code alone: its words may be a user's.
+  const sqlState = sqlStateOf(error);
+  if (sqlState !== undefined) return PASSING_SQLSTATE.test(sqlState);
   return (
     [code, originalCode].some(
       (it) => it !== undefined && (PASSING_SQLSTATE.test(it) || PASSING_PRISMA.has(it) || PASSING_NODE.has(it)),
     ) ||
     (kind !== undefined && PASSING_KIND.has(kind)) ||
     (message !== undefined && PASSING_MESSAGE.test(message)) ||
-    (cause !== undefined && cause !== error && isDatabaseAway(cause)) ||
-    (meta !== undefined && isDatabaseAway(meta.driverAdapterError))
+    (cause !== undefined && isDatabaseAway(cause, depth + 1)) ||
+    (meta !== undefined && isDatabaseAway(meta.driverAdapterError, depth + 1))
   );
+}
+
+function sqlStateOf(error: unknown, depth = 0): string | undefined {
+  const parsed = depth > 8 ? undefined : anyFailure.safeParse(error).data;
+  if (parsed === undefined) return undefined;
+  const { code, originalCode, cause, meta } = parsed;
+  const own = [originalCode, code].find(
+    (it) => it !== undefined && /^(?=.*\d)[0-9A-Z]{5}$/.test(it) && !PASSING_PRISMA.has(it) && !/^P2\d{3}$/.test(it),
+  );
+  return own ?? sqlStateOf(meta?.driverAdapterError, depth + 1) ?? sqlStateOf(cause, depth + 1);
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -16,10 +16,9 @@ type Holder = z.infer<typeof holderSchema>;
 /**
  * Takes a folder for this process alone, for nothing in PGlite stops two processes from writing one folder.
  *
- * The lock is a file made with O_EXCL. One left behind by a killed process is recognised because its pid is dead, or
- * has been given to a process that started at another time (Linux). It is moved away by rename before a new one is
- * made, and put back if what was moved is not what was judged: so of two processes that find the same stale lock,
- * one at most goes on.
+ * The lock is a file that appears whole or not at all. One left behind by a killed process is recognised because its pid
+ * is dead, or has been given to a process that started at another time (Linux). It is removed under a second lock, so of
+ * several processes that find the same stale one, one at most goes on.
  *
  * @returns gives the folder back
  * @throws {FolderInUse}
@@ -30,29 +29,53 @@ export function lockFolder(folder: string): () => void {
   const mine: Holder = { pid: process.pid, startedAt: startOf(process.pid), host: hostname(), nonce: randomUUID() };
   for (let attempt = 0; attempt < 5; attempt += 1) {
     try {
-      writeFileSync(path, JSON.stringify(mine), { flag: 'wx' });
+      createWhole(path, mine);
       return () => {
         if (read(path)?.nonce === mine.nonce) rmSync(path, { force: true });
       };
     } catch (error) {
-      if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST') throw error;
+      if (!isThere(error)) throw error;
     }
     const holder = read(path);
     if (holder !== undefined && isAlive(holder)) throw inUse(folder, path, holder);
-    moveAway(path, holder?.nonce, mine.nonce);
+    removeStale(folder, path, mine);
   }
   throw inUse(folder, path, read(path));
 }
 
-function moveAway(path: string, judged: string | undefined, nonce: string): void {
-  const aside = `${path}.${nonce}`;
+/** Makes the lock with all that is in it at once, or not at all: nobody ever reads half of it. */
+function createWhole(path: string, mine: Holder): void {
+  const aside = `${path}.${mine.nonce}.new`;
+  writeFileSync(aside, JSON.stringify(mine));
   try {
-    renameSync(path, aside);
-  } catch {
-    return;
+    linkSync(aside, path);
+  } finally {
+    rmSync(aside, { force: true });
   }
-  if (read(aside)?.nonce === judged) rmSync(aside, { force: true });
-  else renameSync(aside, path);
+}
+
+/**
+ * Removes a stale lock, one process at a time: judged again under a second lock, for whoever judged before may have seen
+ * another file. A process killed right here leaves the second lock; rather than guess, the next one says what to delete.
+ */
+function removeStale(folder: string, path: string, mine: Holder): void {
+  const takeover = `${path}.takeover`;
+  try {
+    createWhole(takeover, mine);
+  } catch (error) {
+    if (isThere(error)) throw inUse(folder, takeover, read(takeover));
+    throw error;
+  }
+  try {
+    const holder = read(path);
+    if (holder === undefined || !isAlive(holder)) rmSync(path, { force: true });
+  } finally {
+    rmSync(takeover, { force: true });
+  }
+}
+
+function isThere(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EEXIST';
 }
 
 function read(path: string): Holder | undefined {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
+import { bindMigrationAwareSqlAdapterFactory, type SqlDriverAdapter } from '@prisma/driver-adapter-utils';
 import type { MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm';
 import { z } from 'zod';
 import type { Database } from './database.ts';
@@ -19,10 +19,18 @@ export async function migrate(database: Database): Promise<string[]> {
   const list = migrationList();
   const names = list.migrationDirectories.map((directory) => directory.path);
   if (await isUpToDate(database, names)) return [];
-  const engine = await schemaEngine(database);
   return withMigrationLock(database, async () => {
-    const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList: list, filters: noFilters() });
-    return appliedMigrationNames;
+    // Another process may have migrated while this one waited.
+    if (await isUpToDate(database, names)) return [];
+    const opened: SqlDriverAdapter[] = [];
+    const engine = await schemaEngine(database, (it) => opened.push(it));
+    try {
+      const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList: list, filters: noFilters() });
+      return appliedMigrationNames;
+    } finally {
+      // The schema engine locks the database for as long as its connection lives. PGlite has but one, which stays.
+      if (database.engine === 'postgresql') await Promise.all(opened.map((it) => it.dispose()));
+    }
   });
 }
 
@@ -100,13 +108,25 @@ function noFilters() {
   return { externalTables: [], externalEnums: [] };
 }
 
-async function schemaEngine(database: Database): Promise<SchemaEngine> {
+async function schemaEngine(
+  { adapters }: Database,
+  onConnect: (connection: SqlDriverAdapter) => void = () => {},
+): Promise<SchemaEngine> {
   const bindings = await schemaEngineBindings();
   const { path, content } = schemaFile();
   return bindings.SchemaEngine.new(
     { datamodels: [[path, content]] },
     () => {},
-    bindMigrationAwareSqlAdapterFactory(database.adapters),
+    bindMigrationAwareSqlAdapterFactory({
+      provider: adapters.provider,
+      adapterName: adapters.adapterName,
+      connectToShadowDb: () => adapters.connectToShadowDb(),
+      async connect() {
+        const connection = await adapters.connect();
+        onConnect(connection);
+        return connection;
+      },
+    }),
   );
 }
 

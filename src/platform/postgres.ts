@@ -5,8 +5,14 @@ import type { StoreEngine } from './store-engine.ts';
 /** Connections of one process: the log has one writer at a time, the rest is for reads. */
 const LOG_CONNECTIONS = 6;
 const DERIVED_CONNECTIONS = 6;
-/** A plan is made for the tables as they are, not once while they are empty; and is never worth compiling. */
-const OPTIONS = '-c TimeZone=UTC -c plan_cache_mode=force_custom_plan -c jit=off';
+/**
+ * A plan is made for the tables as they are, not once while they are empty; and is never worth compiling. The append
+ * relies on each of its statements seeing what was committed before it.
+ */
+const OPTIONS =
+  '-c TimeZone=UTC -c plan_cache_mode=force_custom_plan -c jit=off -c default_transaction_isolation=read\\ committed';
+/** A connection that is silent for so long is given up: it may have been cut without a word. */
+const QUERY_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /** A PostgreSQL server. Connects when first asked. */
@@ -20,7 +26,14 @@ export function openPostgres(url: string): StoreEngine {
 
 function pool(connectionString: string, max: number): PrismaPg {
   return new PostgresAdapters(
-    { connectionString, max, options: OPTIONS, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true },
+    {
+      connectionString,
+      max,
+      options: OPTIONS,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+      query_timeout: QUERY_TIMEOUT_MS,
+    },
     {
       // Statements are few and fixed: let the server parse and plan each once per connection.
       statementNameGenerator: ({ sql }) => createHash('sha1').update(sql).digest('base64url'),

@@ -15,7 +15,13 @@ export interface UnitOptions {
 }
 
 /** A unit of one command, as the executor would hand it to the log. */
-export function unitOf({ ids, decidedOn = 0, count = 1, commandId = randomUUID(), note = '' }: UnitOptions): AppendUnit {
+export function unitOf({
+  ids,
+  decidedOn = 0,
+  count = 1,
+  commandId = randomUUID(),
+  note = '',
+}: UnitOptions): AppendUnit {
   const version = decidedOn + count;
   const events = ids.flatMap((id) =>
     Array.from({ length: count }, (_, at) => newEvent(id, decidedOn + at + 1, commandId, note)),

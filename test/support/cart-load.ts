@@ -37,7 +37,9 @@ const answered = z.object({
     answer: z.object({ __typename: z.string(), receipt: receipt.optional(), kept: receipt.nullish() }),
   }),
 });
-const failed = z.object({ errors: z.array(z.object({ message: z.string(), extensions: z.object({ code: z.string() }) })) });
+const failed = z.object({
+  errors: z.array(z.object({ message: z.string(), extensions: z.object({ code: z.string() }) })),
+});
 
 export interface Command {
   readonly field: keyof typeof MUTATIONS;
@@ -112,7 +114,9 @@ export class Load {
   }
 
   async begin(clientCount: number): Promise<void> {
-    await Promise.all(this.carts.map((newCartId) => this.#run({ field: 'createCart', input: { commandId: randomUUID(), newCartId } })));
+    await Promise.all(
+      this.carts.map((newCartId) => this.#run({ field: 'createCart', input: { commandId: randomUUID(), newCartId } })),
+    );
     this.#clients = Promise.all(Array.from({ length: clientCount }, (_, at) => this.#client(at)));
     this.#clients.catch(() => {});
   }

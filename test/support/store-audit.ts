@@ -54,7 +54,9 @@ export async function auditStore(database: Database, acknowledged: readonly Ackn
     versions.set(streamId, version);
   }
   const streams = streamRows.parse(await database.log.query('SELECT id, version FROM streams'));
-  expect(new Map(streams.map(({ id, version }) => [id, version])), 'streams are where their events are').toEqual(versions);
+  expect(new Map(streams.map(({ id, version }) => [id, version])), 'streams are where their events are').toEqual(
+    versions,
+  );
 
   const commands = commandRows.parse(
     await database.log.query('SELECT command_id AS id, name, status, version, position FROM commands'),

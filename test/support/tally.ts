@@ -94,18 +94,7 @@ const mirror = defineCommand({
   ],
 });
 
-const tallyCommands = [
-  add,
-  lock,
-  unlock,
-  fail,
-  poison,
-  misdeclare,
-  forbid,
-  audit,
-  addWithCompanion,
-  mirror,
-] as const;
+const tallyCommands = [add, lock, unlock, fail, poison, misdeclare, forbid, audit, addWithCompanion, mirror] as const;
 export type TallyCommand = CommandOf<(typeof tallyCommands)[number]>;
 
 export interface TallyState {
@@ -176,10 +165,7 @@ export const tallyRow = z.object({
 });
 export type TallyRow = z.output<typeof tallyRow>;
 
-export function evolveTally(
-  row: TallyRow | undefined,
-  event: RecordedEventOf<(typeof tallyEvents)[number]>,
-): TallyRow {
+export function evolveTally(row: TallyRow | undefined, event: RecordedEventOf<(typeof tallyEvents)[number]>): TallyRow {
   const { aggregateId: id, version, position } = event;
   const before = row ?? { id, amounts: [], isLocked: false, version: 0, position: 0 };
   const after = { ...before, version, position };

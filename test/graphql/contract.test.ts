@@ -1,0 +1,155 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  buildSchema,
+  findBreakingChanges,
+  type GraphQLNamedType,
+  getNamedType,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isIntrospectionType,
+  isNonNullType,
+  isObjectType,
+  isSpecifiedScalarType,
+  isUnionType,
+  lexicographicSortSchema,
+  printSchema,
+} from 'graphql';
+import { describe, expect, test } from 'vitest';
+import { contexts } from '../../src/contexts/index.ts';
+import { AUDIENCES } from '../../src/eventsourcing/actor.ts';
+import { createSchema } from '../../src/server/schema.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const contractFolder = join(root, 'test', 'golden', 'contract');
+const committed = readFileSync(join(root, 'schema.graphql'), 'utf8');
+const schema = createSchema(contexts);
+const types = Object.values(schema.getTypeMap()).filter((type) => !isIntrospectionType(type));
+const aggregates = contexts.flatMap((context) => context.aggregates);
+const commands = aggregates.flatMap((aggregate) => aggregate.commands);
+
+/** Every field of the types that clients get things from. */
+const outputFields = types
+  .filter((type) => isObjectType(type) || isInterfaceType(type))
+  .flatMap((type) => Object.values(type.getFields()).map((field) => ({ name: `${type.name}.${field.name}`, field })));
+
+test('schema.graphql is what the code makes', () => {
+  expect(`${printSchema(lexicographicSortSchema(schema))}\n`).toBe(committed);
+});
+
+test('Nothing that clients were promised was taken away or tightened', () => {
+  const parts = readdirSync(contractFolder)
+    .sort()
+    .map((file) => readFileSync(join(contractFolder, file), 'utf8'));
+  expect(findBreakingChanges(buildSchema(parts.join('\n')), buildSchema(committed))).toEqual([]);
+});
+
+describe('Every', () => {
+  test('type, field, argument, enum value and input field is described', () => {
+    const undescribed = types.flatMap((type) => (isSpecifiedScalarType(type) ? [] : withoutDescription(type)));
+    expect(undescribed).toEqual([]);
+  });
+
+  test('field has decided who it is for', () => {
+    const audiences: readonly unknown[] = AUDIENCES;
+    const undecided = outputFields.filter(({ field }) => !audiences.includes(field.extensions['audience']));
+    expect(undecided.map(({ name }) => name)).toEqual([]);
+    expect(outputFields.length).toBeGreaterThan(100);
+  });
+
+  test('command has decided who it is for', () => {
+    expect(commands.filter(({ audience }) => !AUDIENCES.includes(audience))).toEqual([]);
+    expect(commands.length).toBeGreaterThan(8);
+  });
+
+  test('mutation is for those whom its command is for', () => {
+    const mutations = Object.entries(schema.getMutationType()?.getFields() ?? {});
+    const wrong = mutations.filter(([name, field]) => {
+      const command = commands.find((it) => it.name.toLowerCase() === name.toLowerCase());
+      return command === undefined || command.audience !== field.extensions['audience'];
+    });
+    expect(wrong.map(([name]) => name)).toEqual([]);
+  });
+
+  test('field that is not for everyone may be null, or is asked for by a caller who is told no', () => {
+    const roots = [schema.getMutationType()?.name, schema.getSubscriptionType()?.name];
+    const hidden = outputFields.filter(
+      ({ name, field }) =>
+        !['public', 'owner'].includes(String(field.extensions['audience'])) && !roots.includes(name.split('.')[0]),
+    );
+    expect(hidden.filter(({ field }) => isNonNullType(field.type)).map(({ name }) => name)).toEqual([]);
+    expect(hidden.map(({ name }) => name)).toContain('StockAdjustedPayload.reason');
+  });
+
+  test('change of something that is not public belongs to its owner or to staff', () => {
+    const open = commands.filter(({ audience }) => audience === 'public').map(({ name }) => name);
+    expect(open).toEqual(['CreateCart']);
+  });
+
+  test('result is a success, CommandAccepted, or a rejection', () => {
+    const rejection = schema.getType('Rejection');
+    const members = Object.values(schema.getMutationType()?.getFields() ?? {}).flatMap(({ type }) => {
+      const union = getNamedType(type);
+      return isUnionType(union) ? union.getTypes() : [];
+    });
+    const others = members.filter((type) => !type.getInterfaces().some((it) => it === rejection));
+    expect(new Set(others.map(({ name }) => name))).toEqual(
+      new Set(['CartPayload', 'ProductPayload', 'CommandAccepted']),
+    );
+  });
+
+  test('mutation takes a commandId, and an expectedVersion unless it begins something', () => {
+    for (const [name, { args }] of Object.entries(schema.getMutationType()?.getFields() ?? {})) {
+      const input = getNamedType(args[0]?.type);
+      const fields = isInputObjectType(input) ? Object.keys(input.getFields()) : [];
+      expect(fields, name).toContain('commandId');
+      if (!/^(add|create)(Product|Cart)$/.test(name)) expect(fields, name).toContain('expectedVersion');
+    }
+  });
+});
+
+describe('Every event type', () => {
+  const definitions = aggregates.flatMap((aggregate) => aggregate.events);
+
+  test.each(definitions)('$type is an object type with a typed payload', ({ type, data }) => {
+    const object = schema.getType(type);
+    if (!isObjectType(object)) throw new Error(`${type} is no object type.`);
+    expect(object.getInterfaces().map(({ name }) => name)).toEqual(['Event']);
+    const payload = object.getFields()['payload'];
+    expect(payload && isNonNullType(payload.type)).toBe(true);
+    const payloadType = payload && getNamedType(payload.type);
+    if (!isObjectType(payloadType)) throw new Error(`The payload of ${type} is no object type.`);
+    expect(Object.keys(payloadType.getFields()).sort()).toEqual(Object.keys(data.shape).sort());
+  });
+
+  test('has a name of its own', () => {
+    const names = definitions.map(({ type }) => type);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  test('is one of the possible types of Event, and there are no others', () => {
+    const event = schema.getType('Event');
+    if (!isInterfaceType(event)) throw new Error('Event is no interface.');
+    const possible = schema.getPossibleTypes(event).map(({ name }) => name);
+    expect(possible.sort()).toEqual(definitions.map(({ type }) => type).sort());
+  });
+});
+
+/** What of a type has no description, by name. */
+function withoutDescription(type: GraphQLNamedType): string[] {
+  const missing = (name: string, { description }: { description?: string | null | undefined }) =>
+    (description ?? '').trim() === '' ? [name] : [];
+  const own = missing(type.name, type);
+  if (isEnumType(type)) return [...own, ...type.getValues().flatMap((it) => missing(`${type.name}.${it.name}`, it))];
+  if (isInputObjectType(type)) {
+    return [...own, ...Object.values(type.getFields()).flatMap((it) => missing(`${type.name}.${it.name}`, it))];
+  }
+  if (!isObjectType(type) && !isInterfaceType(type)) return own;
+  const fields = Object.values(type.getFields()).flatMap((field) => [
+    ...missing(`${type.name}.${field.name}`, field),
+    ...field.args.flatMap((arg) => missing(`${type.name}.${field.name}(${arg.name})`, arg)),
+  ]);
+  return [...own, ...fields];
+}
