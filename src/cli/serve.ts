@@ -32,11 +32,11 @@ export async function serve({ seed }: { seed: boolean }): Promise<void> {
       },
     },
   );
-  const { host, port } = { host: settings.HOST, port: server.port };
+  const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST;
   const durability =
     database.engine === 'pglite' ? 'survives a crash of this process, not of the machine' : 'as durable as the server';
   logger.info({ engine: database.engine, durability, auth: settings.AUTH_MODE }, 'store open');
-  process.stdout.write(`cartstream is ready: http://${host}:${port}/graphql\n`);
+  process.stdout.write(`cartstream is ready: http://${host}:${server.port}/graphql\n`);
 
   const stop = async (signal: string) => {
     logger.info({ signal }, 'stopping');

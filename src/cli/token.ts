@@ -10,7 +10,10 @@ const options = z.object({
 });
 
 export async function printToken(given: { role: string; subject: string; expiresIn: string }): Promise<void> {
-  const { role, subject, expiresIn } = options.parse(given);
+  const parsed = options.safeParse(given);
+  if (!parsed.success)
+    throw new InvalidSettings('--expires-in must be a whole number of seconds, and --subject not empty.');
+  const { role, subject, expiresIn } = parsed.data;
   const { JWT_SECRET: secret } = readSettings();
   if (secret === undefined) throw new InvalidSettings('Set JWT_SECRET to the secret of the server: at least 32 bytes.');
   process.stdout.write(`${await issueToken(secret, role, subject, expiresIn)}\n`);

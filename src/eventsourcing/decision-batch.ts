@@ -103,11 +103,14 @@ export class DecisionBatch<Command extends AcceptedCommand> {
     try {
       const { expectedVersion } = command.request;
       const { version } = this.#state(command.streamId, command.aggregate);
-      if (expectedVersion !== undefined && expectedVersion !== version) {
+      const decision = this.#decideWithCompanions(command);
+      // To whom it is not there, its version and events are not told either.
+      const isHidden =
+        !Array.isArray(decision) && decision.code === 'NOT_FOUND' && decision['id'] === command.aggregateId;
+      if (!isHidden && expectedVersion !== undefined && expectedVersion !== version) {
         this.unstored.push({ command, rejection: versionConflict(expectedVersion, version) });
         return;
       }
-      const decision = this.#decideWithCompanions(command);
       if (!Array.isArray(decision)) {
         if (isStored(decision)) this.#add(command, this.#allUnchanged(command), decision);
         else this.unstored.push({ command, rejection: decision });

@@ -1,4 +1,5 @@
 import type { InputObjectRef, ObjectRef } from '@pothos/core';
+import { z } from 'zod';
 import type { CommandDefinition } from '../eventsourcing/aggregate.ts';
 import {
   type CommandOutcome,
@@ -14,7 +15,7 @@ import type { RequestContext } from './context.ts';
 import { fault } from './faults.ts';
 import { encodeGlobalId, parseGlobalId } from './global-id.ts';
 import type { addReceipt } from './receipt.ts';
-import { type RejectionShape, type Rejections, typenameOf } from './rejections.ts';
+import { fieldProblems, type RejectionShape, type Rejections, typenameOf } from './rejections.ts';
 
 /** What the input of every command may have beside its own fields. */
 interface CommandInput {
@@ -31,6 +32,8 @@ export interface CommandMutation<Input extends CommandInput, Entity, Payload> {
   readonly inputOptional?: boolean;
   /** The input as the command's data; a global id that cannot be one is left for the command's schema to refuse. */
   data(input: Input, context: RequestContext): Record<string, unknown>;
+  /** Members of the command's data that have another name in the input. */
+  readonly inputNames?: Readonly<Record<string, string>>;
   /** The type that a global id of the aggregate has; without one the aggregate's own id is what clients use. */
   readonly idType?: string;
   readonly payload: ObjectRef<BuilderTypes, Payload>;
@@ -76,7 +79,7 @@ export function addCommandMutation(
         const request = requestOf(mutation, args.input ?? {}, context);
         if ('__typename' in request) return request;
         const outcome = await run(request, context);
-        if (outcome.outcome === 'rejected') return shownRejection(mutation, outcome);
+        if (outcome.outcome === 'rejected') return shownRejection(mutation, request, outcome);
         const { aggregateId, receipt } = outcome;
         const { engine, readWaitMs } = context;
         const reached = await engine.reachAll(eventTypesOf(command.name), receipt.position ?? 0, readWaitMs);
@@ -107,7 +110,7 @@ function requestOf(
     sent: { ...content, expectedVersion: expectedVersion ?? undefined },
     actor: context.actor,
     expectedVersion: expectedVersion ?? undefined,
-    correlationId: context.correlationId ?? commandId,
+    correlationId: context.correlationId ?? context.ids.ordered(),
   };
 }
 
@@ -128,14 +131,26 @@ async function run(request: CommandRequest, { engine }: RequestContext): Promise
 }
 
 function shownRejection(
-  { idType }: AnyCommandMutation,
-  { rejection, receipt = undefined, eventsSince = [] }: Extract<CommandOutcome, { outcome: 'rejected' }>,
+  { idType, command, inputNames = {} }: AnyCommandMutation,
+  { data }: CommandRequest,
+  { rejection, receipt, eventsSince = [] }: Extract<CommandOutcome, { outcome: 'rejected' }>,
 ): RejectionShape {
-  const id = rejection['id'];
-  const isUuid = typeof id === 'string' && UUID.test(id);
-  const shown = idType !== undefined && isUuid ? { ...rejection, id: encodeGlobalId(idType, id) } : rejection;
-  return { __typename: typenameOf(rejection), rejection: shown, receipt: receipt ?? null, eventsSince };
+  const shown = { __typename: typenameOf(rejection), rejection, receipt: receipt ?? null, eventsSince };
+  if (rejection.code === 'VALIDATION_FAILED') {
+    const fields = fieldProblems.parse(rejection['fields']);
+    return {
+      ...shown,
+      rejection: validationFailed(
+        fields.map((it) => ({ ...it, path: it.path.map((name) => inputNames[name] ?? name) })),
+      ),
+    };
+  }
+  const isOwnId = rejection.code === 'NOT_FOUND' && rejection['id'] === command.aggregateId(commandData.parse(data));
+  if (idType === undefined || !isOwnId) return shown;
+  return { ...shown, rejection: { ...rejection, id: encodeGlobalId(idType, String(rejection['id'])) } };
 }
+
+const commandData = z.record(z.string(), z.unknown());
 
 /** The raw id in a global id of this type; anything else as it is, for the command's schema to refuse. */
 export function rawIdOf(typename: string, globalId: string): string {

@@ -36,8 +36,8 @@ export function addEventInterface(builder: SchemaBuilderOf, definitions: readonl
       kind: t.field({ type: actorKind, description: 'What kind of someone.', resolve: (it) => it.kind }),
       id: t.id({
         nullable: true,
-        description: 'Who exactly. Which member of staff did something is told to staff only.',
-        resolve: (it, _args, { actor: viewer }) => (mayTrace(viewer, it) ? it.id : null),
+        description: 'Who exactly; told to themselves and to staff.',
+        resolve: (it, _args, { actor: viewer }) => (maySeeWho(viewer, it) ? it.id : null),
       }),
     }),
   });
@@ -166,8 +166,12 @@ function visibleData(definition: EventDefinition | undefined, data: unknown, vie
   return Object.fromEntries(Object.entries(payloadData.parse(data)).filter(([name]) => !hidden.includes(name)));
 }
 
-/** Customers are not told who of the staff did something; staff and the actors themselves are. */
+function maySeeWho(viewer: Actor, actor: Actor): boolean {
+  return actsForStaff(viewer) || (viewer.kind === actor.kind && viewer.id === actor.id);
+}
+
+/** What staff did is not traced back by customers; a cart's own users follow each other's commands. */
 function mayTrace(viewer: Actor, actor: Actor): boolean {
-  if (actsForStaff(viewer) || (viewer.kind === actor.kind && viewer.id === actor.id)) return true;
-  return actor.kind === 'ANONYMOUS' || actor.kind === 'GUEST' || actor.kind === 'CUSTOMER';
+  const isOfShop = !['ANONYMOUS', 'GUEST', 'CUSTOMER'].includes(actor.kind);
+  return !isOfShop || maySeeWho(viewer, actor);
 }

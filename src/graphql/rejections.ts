@@ -119,7 +119,7 @@ export function addRejections(builder: SchemaBuilderOf, receipt: ReceiptRef, eve
   };
 }
 
-const fieldProblems = z.array(z.object({ path: z.array(z.string()), message: z.string() }));
+export const fieldProblems = z.array(z.object({ path: z.array(z.string()), message: z.string() }));
 
 export interface DetailOptions {
   readonly type: 'ID' | 'String' | 'Int' | 'Currency';

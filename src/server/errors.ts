@@ -4,6 +4,8 @@ import type { Plugin } from 'graphql-yoga';
 import { isDatabaseAway } from '../platform/failures.ts';
 import type { Logger } from '../platform/logger.ts';
 
+const MAX_MESSAGE = 500;
+
 /**
  * What a client is told of an error: its code and message where it is meant for clients, else a reference under which
  * the log has the rest. Nothing of the inside, no stack.
@@ -17,7 +19,7 @@ export function maskErrorWith(logger: Logger): (error: unknown) => GraphQLError 
         return cause === error ? cause : new GraphQLError(cause.message, { ...place, extensions: cause.extensions });
       // graphql-js itself: variables that do not fit their types.
       if (cause.path === undefined)
-        return new GraphQLError(cause.message, { ...place, extensions: { code: 'BAD_USER_INPUT' } });
+        return new GraphQLError(shortened(error), { ...place, extensions: { code: 'BAD_USER_INPUT' } });
     }
     if (isDatabaseAway(cause)) {
       logger.warn({ err: cause }, 'database away');
@@ -35,6 +37,14 @@ export function maskErrorWith(logger: Logger): (error: unknown) => GraphQLError 
   };
 }
 
+/** An error repeats what was sent, which may be long. */
+function shortened(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.length > MAX_MESSAGE
+    ? `${message.slice(0, MAX_MESSAGE / 2)} … ${message.slice(-MAX_MESSAGE / 2)}`
+    : message;
+}
+
 function placeOf({ nodes, path }: GraphQLError) {
   return { nodes: nodes ?? null, path: path ?? null };
 }
@@ -45,7 +55,10 @@ export function useErrorCodes(): Plugin {
     onParse:
       () =>
       ({ result }) => {
-        if (result instanceof GraphQLError) result.extensions['code'] ??= 'GRAPHQL_PARSE_FAILED';
+        if (!(result instanceof GraphQLError)) return;
+        result.extensions['code'] ??= 'GRAPHQL_PARSE_FAILED';
+        // As Yoga does it; but it keeps the error that the fast path met first, and throws that the next time as it is.
+        result.extensions['http'] ??= { spec: true, status: 400 };
       },
     onValidate:
       () =>

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { type DocumentNode, type ExecutionResult, getOperationAST } from 'graphql';
 import type { YogaServerInstance } from 'graphql-yoga';
 import { z } from 'zod';
@@ -18,6 +18,17 @@ const MEDIA_TYPES = ['application/graphql-response+json', 'application/json'] as
 type MediaType = (typeof MEDIA_TYPES)[number];
 const acceptedTypes = new Map<string, MediaType | undefined>();
 const MAX_KNOWN_ACCEPTS = 100;
+const STREAMED = /text\/event-stream|multipart\/mixed|text\/\*|multipart\/\*/i;
+
+/** Whether an answer of any kind would be accepted; if not, nothing should be done. */
+export function acceptsAnswer({ accept }: IncomingHttpHeaders): boolean {
+  return acceptedType(accept) !== undefined || STREAMED.test(accept ?? '');
+}
+
+/** Whether the answer may go on for long. */
+export function acceptsStream({ accept = '' }: IncomingHttpHeaders): boolean {
+  return STREAMED.test(accept);
+}
 
 /**
  * Answers the plain case (JSON in, one query or mutation that is valid, JSON out) through Yoga's own parse, validate and

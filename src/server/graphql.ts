@@ -8,6 +8,7 @@ import { FIRST_OPERATIONS } from './graphiql.ts';
 import { MAX_BODY_BYTES } from './http-body.ts';
 import { useOperationLimits } from './operation-limits.ts';
 import { useSharedExecution } from './shared-execution.ts';
+import { useUnheardResults } from './unheard-results.ts';
 
 export const GRAPHQL_PATH = '/graphql';
 
@@ -30,6 +31,6 @@ export function createGraphQL(schema: GraphQLSchema, logger: Logger): Yoga {
       defaultQuery: FIRST_OPERATIONS,
       shouldPersistHeaders: true,
     },
-    plugins: [useErrorCodes(), useOperationLimits(), useSharedExecution()],
+    plugins: [useErrorCodes(), useOperationLimits(), useSharedExecution(), useUnheardResults()],
   });
 }

@@ -8,10 +8,11 @@ import type { Database } from '../platform/database.ts';
 import type { Ids } from '../platform/ids.ts';
 import type { Logger } from '../platform/logger.ts';
 import { Authenticator, type AuthMode } from './authentication.ts';
-import { answerPlain } from './fast-path.ts';
+import { acceptsAnswer, acceptsStream, answerPlain } from './fast-path.ts';
 import { createGraphQL, GRAPHQL_PATH } from './graphql.ts';
 import { health } from './health.ts';
 import { BadBody, readBody, sendError } from './http-body.ts';
+import { OpenStreams } from './open-streams.ts';
 import { OriginPolicy } from './origins.ts';
 import { createSchema } from './schema.ts';
 import { serveWebSockets } from './websocket.ts';
@@ -61,6 +62,8 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
   const yoga = createGraphQL(createSchema(contexts), logger);
   const { readWaitMs, defaultCurrency } = settings;
 
+  const streams = new OpenStreams();
+
   async function contextOf(authorization: string | undefined, correlation?: string) {
     const { actor, expiresAt } = await authenticator.authenticate(authorization);
     const correlationId = UUID.safeParse(correlation).data;
@@ -84,16 +87,23 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
       response.writeHead(204).end();
       return;
     }
-    const { context } = await contextOf(headers.authorization, headerText(headers['x-correlation-id']));
+    const { context, expiresAt } = await contextOf(headers.authorization, headerText(headers['x-correlation-id']));
     if (method === 'POST') {
       if (!isJsonRequest(headers['content-type'])) {
         return sendError(response, 415, 'UNSUPPORTED_MEDIA_TYPE', 'Send the operation as application/json.');
+      }
+      if (!acceptsAnswer(headers)) {
+        return sendError(response, 406, 'NOT_ACCEPTABLE', 'Answers are application/json or text/event-stream.');
       }
       const body = await readBody(request);
       if (url === GRAPHQL_PATH && (await answerPlain(yoga, request, response, body, context))) return;
       // Yoga takes what was read already from here, as from a body parser; an empty body would make it read again.
       Object.assign(request, { body: body.length === 0 ? Buffer.from(' ') : body });
     }
+    if (method === 'GET' && !hasReadableParameters(url)) {
+      return sendError(response, 400, 'BAD_REQUEST', 'variables and extensions must be JSON.');
+    }
+    if (acceptsStream(headers)) streams.add(response, expiresAt);
     await yoga(request, response, { ...context });
   }
 
@@ -119,6 +129,7 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       await sockets.close();
+      streams.cut();
       server.closeIdleConnections();
       const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
       await closed;
@@ -131,6 +142,19 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
 /** Web pages cannot send JSON to another site without asking first: so no page can act through a visitor's browser. */
 function isJsonRequest(contentType = ''): boolean {
   return /^application\/(graphql\+)?json\s*(;|$)/i.test(contentType);
+}
+
+/** What a GET carries as JSON can be parsed. */
+function hasReadableParameters(url: string): boolean {
+  const { searchParams } = new URL(url, 'http://localhost');
+  return ['variables', 'extensions'].every((name) => {
+    try {
+      JSON.parse(searchParams.get(name) || 'null');
+      return true;
+    } catch {
+      return false;
+    }
+  });
 }
 
 function allowOrigin(response: ServerResponse, origin: string): void {

@@ -19,10 +19,12 @@ export function sharePayload(result: ExecutionResult): ExecutionResult {
     return text;
   };
   const toJSON = () => {
-    // Taken out again by the send that follows in the same turn.
     marks += 1;
-    texts.set(`${MARK}${marks}`, stringify());
-    return `${MARK}${marks}`;
+    const mark = `${MARK}${marks}`;
+    texts.set(mark, stringify());
+    // The send follows in the same turn, or never.
+    queueMicrotask(() => texts.delete(mark));
+    return mark;
   };
   return Object.assign({ ...result }, { stringify, toJSON });
 }
@@ -35,15 +37,26 @@ export function expandPayload(message: string): string {
   const mark = message.slice(start, end);
   const text = texts.get(mark);
   if (text === undefined) return message;
-  texts.delete(mark);
   return `${message.slice(0, start - 1)}${text}${message.slice(end + 1)}`;
 }
+
+const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 
 /** A socket that sends shared results. */
 export class LiveSocket extends WebSocket {
   override send(...parameters: unknown[]): void {
+    // Answers to pings are not waited for: whoever asks and never reads would fill the memory with them.
+    if (this.bufferedAmount > MAX_UNREAD_BYTES) {
+      this.terminate();
+      return;
+    }
     const [data, ...rest] = parameters;
     const expanded = typeof data === 'string' ? expandPayload(data) : data;
     Reflect.apply(WebSocket.prototype.send, this, [expanded, ...rest]);
+  }
+
+  override pong(...parameters: Parameters<WebSocket['pong']>): void {
+    if (this.bufferedAmount > MAX_UNREAD_BYTES) this.terminate();
+    else super.pong(...parameters);
   }
 }

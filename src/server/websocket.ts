@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type ExecutionArgs, GraphQLError } from 'graphql';
 import { handleProtocols, type SubscribePayload } from 'graphql-ws';
 import { type Extra, useServer } from 'graphql-ws/use/ws';
-import { WebSocketServer } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
 import type { RequestContext } from '../graphql/context.ts';
 import type { Yoga } from './fast-path.ts';
@@ -15,6 +15,8 @@ const MAX_SOCKETS = 20_000;
 const MAX_OPERATIONS_PER_SOCKET = 100;
 const INIT_TIMEOUT_MS = 5_000;
 const KEEP_ALIVE_MS = 12_000;
+/** How long a socket may take to say goodbye when the server stops. */
+const GOODBYE_MS = 3_000;
 
 /** Reasons for closing, as graphql-ws clients understand them: they come back after the first, not after the second. */
 const SERVICE_RESTART = 1012;
@@ -59,15 +61,15 @@ export function serveWebSockets(server: Server, { yoga, contextOf, isAllowed }: 
           return false;
         }
       },
-      onDisconnect: ({ extra }) => clearTimeout(sessions.get(extra)?.expiry),
+      onClose: ({ extra }) => clearTimeout(sessions.get(extra)?.expiry),
       onSubscribe: ({ extra, subscriptions }, _id, payload) =>
         argumentsOf(sessions.get(extra), Object.keys(subscriptions).length, payload),
       execute: (args) => enveloped(args).execute(args),
       subscribe: (args) => enveloped(args).subscribe(args),
       onError: (_socket, _id, _payload, errors) =>
-        errors.map(({ message, extensions, path, locations }) => ({
+        errors.map(({ message, extensions: { http: _, ...extensions }, path, locations }) => ({
           message,
-          extensions,
+          extensions: { code: 'BAD_REQUEST', ...extensions },
           ...(path && { path }),
           ...(locations && { locations }),
         })),
@@ -76,8 +78,9 @@ export function serveWebSockets(server: Server, { yoga, contextOf, isAllowed }: 
     KEEP_ALIVE_MS,
   );
   const onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-    if (new URL(request.url ?? '', 'http://localhost').pathname !== GRAPHQL_PATH)
-      return refuse(stream, '404 Not Found');
+    // Until the handshake is over nobody else listens for errors of the stream: one reset would end the process.
+    stream.on('error', () => stream.destroy());
+    if (request.url?.split('?', 1)[0] !== GRAPHQL_PATH) return refuse(stream, '404 Not Found');
     if (!isAllowed(request)) return refuse(stream, '403 Forbidden');
     if (sockets.clients.size >= MAX_SOCKETS) return refuse(stream, '503 Service Unavailable');
     sockets.handleUpgrade(request, stream, head, (socket) => sockets.emit('connection', socket, request));
@@ -87,6 +90,7 @@ export function serveWebSockets(server: Server, { yoga, contextOf, isAllowed }: 
   async function openSession({ socket, request }: Extra, parameters: unknown): Promise<Session> {
     const { authorization } = connectionParameters.parse(parameters ?? {});
     const { context, expiresAt } = await contextOf(authorization ?? request.headers.authorization);
+    if (socket.readyState !== WebSocket.OPEN) return { context, expiry: undefined };
     const left = expiresAt === undefined ? undefined : expiresAt.getTime() - Date.now();
     // Longer than a timer can wait: the token outlives every socket.
     if (left === undefined || left > 2 ** 31 - 1) return { context, expiry: undefined };
@@ -130,7 +134,11 @@ export function serveWebSockets(server: Server, { yoga, contextOf, isAllowed }: 
     async close() {
       server.off('upgrade', onUpgrade);
       for (const socket of sockets.clients) socket.close(SERVICE_RESTART, 'The server restarts');
+      const cut = setTimeout(() => {
+        for (const socket of sockets.clients) socket.terminate();
+      }, GOODBYE_MS);
       await served.dispose();
+      clearTimeout(cut);
     },
   };
 }

@@ -41,6 +41,7 @@ export function addCartMutations(kit: SchemaKit, shared: SharedTypes, cart: Obje
     field: 'createCart',
     command: createCart,
     inputOptional: true,
+    inputNames: { cartId: 'newCartId' },
     input: builder.inputType('CreateCartInput', {
       description: createCart.description,
       fields: (t) => ({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ReadRows } from '../../eventsourcing/read-table.ts';
+import { text } from '../values.ts';
 import type { ProductRow } from './projection.ts';
 
 export type ProductOrder = 'NAME_ASC' | 'NAME_DESC' | 'PRICE_ASC' | 'PRICE_DESC' | 'NEWEST';
@@ -25,6 +26,7 @@ export class InvalidCursor extends Error {
 
 /** Beyond these, products are not counted. */
 const MAX_COUNT = 10_000;
+const MAX_CURSOR_TEXT = 500;
 
 /** What an order sorts by; the sku makes it unique. */
 const SORTS: Record<
@@ -47,9 +49,9 @@ export function cursorOf(row: ProductRow, order: ProductOrder): string {
 function parseCursor(cursor: string, order: ProductOrder): [key: string | number, sku: string] {
   try {
     const isText = SORTS[order].member === 'sortName';
-    const key = isText ? z.string() : z.number().int();
+    const key = isText ? text(MAX_CURSOR_TEXT) : z.number().int();
     const [, value, sku] = z
-      .tuple([z.literal(order), key, z.string()])
+      .tuple([z.literal(order), key, text(MAX_CURSOR_TEXT)])
       .parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')));
     return [value, sku];
   } catch (error) {
