@@ -27,6 +27,7 @@ const item = z.object({
 const itemAdded = defineEvent({ type: 'ItemAdded', schemaVersion: 1, description: 'An item was added.', data: item });
 const addItem = defineCommand({
   name: 'AddItem',
+  begins: true,
   description: 'Adds an item.',
   audience: 'public',
   input: item.extend({ aggregateId: z.string() }),

@@ -124,15 +124,13 @@ export class DecisionBatch<Command extends AcceptedCommand> {
   }
 
   #decideWithCompanions(command: Command): Part[] | Rejection {
-    const own = { type: command.definition.name, data: command.data };
-    const companions = command.definition.companions?.(command.data) ?? [];
-    const parts: Part[] = [];
-    const targets = [
-      { ...own, ...command },
-      ...companions.map((it) => ({ ...it, ...companionTarget(this.#aggregates, it) })),
-    ];
-    for (const { type, data, aggregate, aggregateId } of targets) {
-      const part = this.#decidePart(command, { type, data }, aggregate, aggregateId);
+    const { definition, data, aggregate, aggregateId } = command;
+    const own = this.#decidePart(command, { type: definition.name, data }, aggregate, aggregateId);
+    if ('code' in own) return own;
+    const parts = [own];
+    for (const companion of definition.companions?.(data) ?? []) {
+      const target = companionTarget(this.#aggregates, companion);
+      const part = this.#decidePart(command, companion, target.aggregate, target.aggregateId);
       if ('code' in part) return part;
       parts.push(part);
     }

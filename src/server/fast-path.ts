@@ -1,18 +1,18 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { type DocumentNode, type ExecutionResult, getOperationAST } from 'graphql';
 import type { YogaServerInstance } from 'graphql-yoga';
-import { z } from 'zod';
 import type { RequestContext } from '../graphql/context.ts';
 import { sendText } from './http-body.ts';
 
 export type Yoga = YogaServerInstance<RequestContext, object>;
 
-const requestParameters = z.strictObject({
-  query: z.string(),
-  variables: z.record(z.string(), z.unknown()).nullish(),
-  operationName: z.string().nullish(),
-  extensions: z.record(z.string(), z.unknown()).nullish(),
-});
+interface Parameters {
+  readonly query: string;
+  readonly variables?: Readonly<Record<string, unknown>> | null;
+  readonly operationName?: string | null;
+}
+
+const PARAMETERS = new Set(['query', 'variables', 'operationName', 'extensions']);
 
 const MEDIA_TYPES = ['application/graphql-response+json', 'application/json'] as const;
 type MediaType = (typeof MEDIA_TYPES)[number];
@@ -54,7 +54,8 @@ export async function answerPlain(
   if (document === undefined) return false;
   const operation = getOperationAST(document, parameters.operationName)?.operation;
   if (operation === undefined || operation === 'subscription') return false;
-  if (z.array(z.unknown()).parse(validate(schema, document)).length > 0) return false;
+  const problems: readonly unknown[] = validate(schema, document);
+  if (problems.length > 0) return false;
   const result: ExecutionResult | AsyncIterable<unknown> = await execute({
     schema,
     document,
@@ -68,17 +69,34 @@ export async function answerPlain(
   return true;
 }
 
-function parseParameters(body: Buffer): z.output<typeof requestParameters> | undefined {
+function parseParameters(body: Buffer): Parameters | undefined {
   try {
-    return requestParameters.safeParse(JSON.parse(body.toString('utf8'))).data;
+    const parsed: unknown = JSON.parse(body.toString('utf8'));
+    return isParameters(parsed) ? parsed : undefined;
   } catch {
     return undefined;
   }
 }
 
-function parseDocument(parse: (source: string) => unknown, query: string): DocumentNode | undefined {
+/** By hand, since this is on the way of every request; whatever does not fit is Yoga's to answer. */
+function isParameters(it: unknown): it is Parameters {
+  if (!isObject(it) || !('query' in it) || typeof it.query !== 'string') return false;
+  const { variables = null, operationName = null, extensions = null }: Record<string, unknown> = { ...it };
+  return (
+    (variables === null || isObject(variables)) &&
+    (extensions === null || isObject(extensions)) &&
+    (operationName === null || typeof operationName === 'string') &&
+    Object.keys(it).every((name) => PARAMETERS.has(name))
+  );
+}
+
+function isObject(it: unknown): it is object {
+  return typeof it === 'object' && it !== null && !Array.isArray(it);
+}
+
+function parseDocument(parse: (source: string) => DocumentNode, query: string): DocumentNode | undefined {
   try {
-    return z.custom<DocumentNode>().parse(parse(query));
+    return parse(query);
   } catch {
     return undefined;
   }

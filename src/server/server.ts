@@ -66,7 +66,7 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
 
   async function contextOf(authorization: string | undefined, correlation?: string) {
     const { actor, expiresAt } = await authenticator.authenticate(authorization);
-    const correlationId = UUID.safeParse(correlation).data;
+    const correlationId = correlation === undefined ? undefined : UUID.safeParse(correlation).data;
     const context: RequestContext = { actor, engine, ids, readWaitMs, defaultCurrency, correlationId };
     return { context, expiresAt };
   }
