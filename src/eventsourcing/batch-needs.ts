@@ -1,19 +1,17 @@
 import { type Aggregate, type CommandDefinition, streamIdOf } from './aggregate.ts';
 import { type AcceptedCommand, companionTarget, type StreamState } from './decision-batch.ts';
 import type { EventLog } from './event-log.ts';
-import type { ReadRows } from './read-table.ts';
+
+/** Where the facts of each aggregate come from, by their keys. */
+export type FactSources = ReadonlyMap<Aggregate, (keys: readonly string[]) => Promise<ReadonlyMap<string, unknown>>>;
 
 /** Loads what the commands of a batch are decided on: one query for all states, one a table for all facts. */
 export class BatchNeeds {
   readonly #log: EventLog;
   readonly #aggregates: ReadonlyMap<string, Aggregate>;
-  readonly #facts: ReadonlyMap<Aggregate, ReadRows<unknown>>;
+  readonly #facts: FactSources;
 
-  constructor(
-    log: EventLog,
-    aggregates: ReadonlyMap<string, Aggregate>,
-    facts: ReadonlyMap<Aggregate, ReadRows<unknown>>,
-  ) {
+  constructor(log: EventLog, aggregates: ReadonlyMap<string, Aggregate>, facts: FactSources) {
     this.#log = log;
     this.#aggregates = aggregates;
     this.#facts = facts;
@@ -56,7 +54,7 @@ export class BatchNeeds {
       keys.set(aggregate, known);
     }
     const loaded = [...keys].map(async ([aggregate, named]) => {
-      const rows = await this.#facts.get(aggregate)?.load([...named]);
+      const rows = await this.#facts.get(aggregate)?.([...named]);
       return [aggregate, rows ?? new Map()] as const;
     });
     return new Map(await Promise.all(loaded));

@@ -2,12 +2,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { z } from 'zod';
 import { isAudience } from './actor.ts';
 import { type Aggregate, streamIdOf } from './aggregate.ts';
-import { BatchNeeds } from './batch-needs.ts';
+import { BatchNeeds, type FactSources } from './batch-needs.ts';
 import { type BatchParts, BatchRunner, type RunningCommand } from './batch-runner.ts';
 import type { StorageCodec } from './codec.ts';
 import { type CommandOutcome, type CommandRequest, fingerprintOf, Overloaded } from './command.ts';
 import { replay } from './command-store.ts';
-import type { ReadRows } from './read-table.ts';
 import { forbidden, validationFailed } from './rejection.ts';
 import { WaitingCommands } from './waiting-commands.ts';
 
@@ -18,7 +17,7 @@ const MAX_WAITING = 20_000;
 
 export interface ExecutorParts extends BatchParts {
   readonly aggregates: readonly Aggregate[];
-  readonly facts: ReadonlyMap<Aggregate, ReadRows<unknown>>;
+  readonly facts: FactSources;
   readonly codec: StorageCodec;
   /** How many batches may be under way: more than one where the database runs beside this process, not within it. */
   readonly batchesAtOnce: number;

@@ -63,10 +63,12 @@ export class Engine {
         new View<ProjectedRow>({ projection, database, log, tail, codec, logger }),
       ]),
     );
+    // An embedded store belongs to this process alone.
+    const isAlone = database.engine === 'pglite';
     const facts = new Map(
       aggregates.flatMap((aggregate) => {
-        const rows = aggregate.facts === undefined ? undefined : this.#views.get(aggregate.facts.name)?.rows;
-        return rows === undefined ? [] : [[aggregate, rows] as const];
+        const view = aggregate.facts === undefined ? undefined : this.#views.get(aggregate.facts.name);
+        return view === undefined ? [] : [[aggregate, (keys: readonly string[]) => view.facts(keys, isAlone)] as const];
       }),
     );
     this.executor = new CommandExecutor({
@@ -78,7 +80,7 @@ export class Engine {
       codec,
       clock,
       ids,
-      batchesAtOnce: database.engine === 'pglite' ? 1 : 2,
+      batchesAtOnce: isAlone ? 1 : 2,
     });
   }
 

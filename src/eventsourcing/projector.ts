@@ -82,6 +82,11 @@ export class Projector<Row extends ProjectedRow> {
     return this.#committed.get(key)?.row;
   }
 
+  /** Keeps a row at hand that was read from the table, unless this process has committed one meanwhile. */
+  remember(key: string, row: Row): void {
+    if (!this.#committed.has(key)) this.#committed.set(key, { row });
+  }
+
   async start(): Promise<void> {
     await this.#readCheckpoint();
     const unfollow = this.#parts.tail.follow(() => this.#wake?.());

@@ -63,6 +63,25 @@ export class View<Row extends ProjectedRow> {
     return this.projector.committedRow(key) ?? this.read(key);
   }
 
+  /**
+   * Rows that a decision is made from.
+   * @param isAlone no other process writes this store: then what this one committed is what the table holds
+   */
+  async facts(keys: readonly string[], isAlone: boolean): Promise<Map<string, Row>> {
+    if (!isAlone) return this.rows.load(keys);
+    const rows = new Map<string, Row>();
+    for (const key of keys) {
+      const row = this.projector.committedRow(key);
+      if (row !== undefined) rows.set(key, row);
+    }
+    const missing = keys.filter((key) => !rows.has(key));
+    for (const [key, row] of await this.rows.load(missing)) {
+      this.projector.remember(key, row);
+      rows.set(key, row);
+    }
+    return rows;
+  }
+
   start(): Promise<void> {
     return this.projector.start();
   }
