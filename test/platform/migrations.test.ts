@@ -52,7 +52,10 @@ describeEachStore('The migrations', (kind) => {
     expect(await migrate(await open(store))).toEqual([]);
   });
 
-  it.runIf(kind.engine === 'postgresql')('leave no lock behind that would hold up the next version', async () => {
+  // Several processes share only a server; an embedded store has one.
+  if (kind.engine === 'pglite') return;
+
+  it('leave no lock behind that would hold up the next version', async () => {
     const database = await open(await create());
     await migrate(database);
     const locks = await database.log.query(
@@ -62,14 +65,14 @@ describeEachStore('The migrations', (kind) => {
     expect(locks).toEqual([]);
   });
 
-  it.runIf(kind.engine === 'postgresql')('are applied by one of several servers that start at once', async () => {
+  it('are applied by one of several servers that start at once', async () => {
     const store = await create();
     const servers = await Promise.all([1, 2].map(() => startServerProcess(store)));
     closing.push(...servers.map((it) => () => it.kill()));
     for (const { url } of servers) expect((await fetch(new URL('/health/ready', url))).status).toBe(200);
   });
 
-  it.runIf(kind.engine === 'postgresql')('are applied by one of several processes that begin at once', async () => {
+  it('are applied by one of several processes that begin at once', async () => {
     const store = await create();
     const databases = await Promise.all([1, 2, 3].map(() => open(store)));
     const names = await Promise.all(databases.map(migrate));
