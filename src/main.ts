@@ -2,9 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { Command, Option } from 'commander';
 import { z } from 'zod';
-import { InvalidSettings } from './config.ts';
-import { isDatabaseAway } from './platform/failures.ts';
-import { FolderInUse } from './platform/folder-lock.ts';
+import { problemOf } from './cli/problems.ts';
 import { packageFile } from './platform/package-root.ts';
 import { ROLES } from './server/authentication.ts';
 
@@ -74,20 +72,4 @@ try {
   if (problem === undefined) throw error;
   process.stderr.write(`${problem}\n`);
   process.exit(1);
-}
-
-/** What a user can do something about, in a line for them; undefined for what is broken in here. */
-function problemOf(error: unknown): string | undefined {
-  if (error instanceof InvalidSettings || error instanceof FolderInUse) return error.message;
-  if (!(error instanceof Error)) return undefined;
-  if ('code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES')) {
-    return `The server cannot listen: ${error.message}. Set PORT and HOST to an address that is free.`;
-  }
-  return isDatabaseAway(error) ? `The database does not answer: ${rootCause(error)}. Check DATABASE_URL.` : undefined;
-}
-
-function rootCause(error: Error): string {
-  return error.cause instanceof Error
-    ? rootCause(error.cause)
-    : (error.message.trim().split('\n').at(-1)?.trim() ?? '');
 }

@@ -55,3 +55,17 @@ function sqlStateOf(error: unknown, depth = 0): string | undefined {
   );
   return own ?? sqlStateOf(meta?.driverAdapterError, depth + 1) ?? sqlStateOf(cause, depth + 1);
 }
+
+/** What the database itself said where it let nobody in: no such database or user, a wrong password. */
+export function refusalOf(error: unknown, depth = 0): string | undefined {
+  const parsed = depth > 8 ? undefined : refusal.safeParse(error).data;
+  if (parsed === undefined) return undefined;
+  const { originalCode, originalMessage, cause, meta } = parsed;
+  if (originalCode !== undefined && NO_ENTRY.test(originalCode)) return originalMessage ?? originalCode;
+  return refusalOf(meta?.driverAdapterError, depth + 1) ?? refusalOf(cause, depth + 1);
+}
+
+/** SQLSTATE: invalid authorization, no such database. */
+const NO_ENTRY = /^(28|3D)/;
+
+const refusal = anyFailure.extend({ originalMessage: z.string().optional().catch(undefined) });

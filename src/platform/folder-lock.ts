@@ -97,11 +97,15 @@ function isAlive(holder: Holder): boolean {
   return startOf(holder.pid) === holder.startedAt;
 }
 
+/** States of a process that has ended, but that its parent has not asked about yet. */
+const DEAD = new Set(['Z', 'X']);
+
 /** When a process started, in the kernel's own ticks; empty where the system does not tell. */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const [state = '', ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return DEAD.has(state) ? 'dead' : (rest[18] ?? '');
   } catch {
     return '';
   }

@@ -1,5 +1,6 @@
 /** What GraphiQL opens with: operations that work as they are on the demo catalog, in the order of a first visit. */
-export const FIRST_OPERATIONS = `# Welcome to cartstream. Put the cursor into an operation and press the play button (or Ctrl-Enter).
+export const FIRST_OPERATIONS = `# Welcome to cartstream. Put the cursor into an
+# operation, and press the play button or Ctrl-Enter.
 
 # 1. What is there to buy?
 query Products {
@@ -9,7 +10,8 @@ query Products {
   }
 }
 
-# 2. Begin a cart. Its id is used below: the client chose it.
+# 2. Begin a cart. We choose its UUID; the answer's id
+#    is what it is called from then on.
 mutation NewCart {
   createCart(input: { newCartId: "11111111-1111-4111-8111-111111111111" }) {
     ... on CartPayload { cart { id version } receipt { status position } }
@@ -17,7 +19,8 @@ mutation NewCart {
   }
 }
 
-# 3. Watch the cart live. Let it run here, and do 4 in another tab or window.
+# 3. Watch the cart live. Let it run here, and do 4
+#    in another tab.
 subscription LiveCart {
   cartChanged(id: "Q2FydDoxMTExMTExMS0xMTExLTQxMTEtODExMS0xMTExMTExMTExMTE") {
     position

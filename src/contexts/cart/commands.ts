@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type CommandOf, defineCommand } from '../../eventsourcing/aggregate.ts';
 import { currency, MAX_INT, sku } from '../values.ts';
 
-const cartId = z.uuid('must be the id of a cart');
+const cartId = z.uuid('must be the id that createCart answered with');
 const quantity = z.number().int('must be a whole number').min(1, 'must be at least 1').max(MAX_INT);
 
 export const createCart = defineCommand({
@@ -10,7 +10,7 @@ export const createCart = defineCommand({
   begins: true,
   description: 'Begins an empty cart.',
   audience: 'public',
-  input: z.object({ cartId, currency }),
+  input: z.object({ cartId: z.uuid('must be a UUID'), currency }),
   aggregateId: (data) => data.cartId,
 });
 

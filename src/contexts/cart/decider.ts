@@ -64,7 +64,8 @@ export function mayUse(actor: Actor, customerId: string | null): boolean {
 }
 
 function create({ cartId, currency }: CommandData<'CreateCart'>, state: CartState, actor: Actor): Decision<CartEvent> {
-  if (state.status !== 'unknown') return illegalState('OPEN', `There is a cart ${cartId} already.`);
+  if (state.status !== 'unknown')
+    return illegalState('OPEN', `There is a cart ${cartId} already: go on with it, or choose another newCartId.`);
   return [{ type: 'CartCreated', data: { currency, customerId: actor.kind === 'CUSTOMER' ? actor.id : null } }];
 }
 

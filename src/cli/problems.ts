@@ -1,0 +1,22 @@
+import { z } from 'zod';
+import { InvalidSettings } from '../config.ts';
+import { isDatabaseAway, refusalOf } from '../platform/failures.ts';
+import { FolderInUse } from '../platform/folder-lock.ts';
+
+/** What a user can do something about, in a line for them; undefined for what is broken in here. */
+export function problemOf(error: unknown): string | undefined {
+  if (error instanceof InvalidSettings || error instanceof FolderInUse) return error.message;
+  if (!(error instanceof Error)) return undefined;
+  const { syscall, path } = systemError.parse(error);
+  if (syscall === 'listen' || syscall === 'getaddrinfo') {
+    return `The server cannot listen: ${error.message}. Set PORT and HOST to an address of this machine that is free.`;
+  }
+  if (path !== undefined) return `${error.message}. Set DATA_DIR to a folder that this user may write.`;
+  const refusal = refusalOf(error) ?? (isDatabaseAway(error) ? 'the server does not answer' : undefined);
+  return refusal && `The database of DATABASE_URL cannot be used: ${refusal}.`;
+}
+
+const systemError = z.object({
+  syscall: z.string().optional().catch(undefined),
+  path: z.string().optional().catch(undefined),
+});
