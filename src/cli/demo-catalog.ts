@@ -20,25 +20,27 @@ const product = z.object({
  * @returns how many products were added now
  */
 export async function addDemoCatalog(engine: Engine): Promise<number> {
-  const rows = parse(readFileSync(packageFile('seed', 'demo-catalog.csv')), { columns: true });
   const outcomes = await Promise.all(
-    z
-      .array(product)
-      .parse(rows)
-      .map(({ sku, name, price_minor: amountMinor, stock }) => {
-        const commandId = idFor(sku);
-        const data = { sku, name, price: { amountMinor, currency: CURRENCY }, stock };
-        return engine.executor.execute({
-          commandId,
-          name: 'AddProduct',
-          data,
-          actor: SYSTEM,
-          correlationId: commandId,
-        });
-      }),
+    demoProducts().map(({ sku, name, price_minor: amountMinor, stock }) => {
+      const commandId = idFor(sku);
+      const data = { sku, name, price: { amountMinor, currency: CURRENCY }, stock };
+      return engine.executor.execute({ commandId, name: 'AddProduct', data, actor: SYSTEM, correlationId: commandId });
+    }),
   );
   await engine.reachAll(['ProductAdded'], engine.tail.head, 30_000);
   return outcomes.filter((it) => it.outcome === 'succeeded' && !it.receipt.replayed).length;
+}
+
+/** Whether the store is empty, or its filling with the demo catalog was interrupted. */
+export async function wantsDemoCatalog(engine: Engine): Promise<boolean> {
+  if (engine.tail.head === 0) return true;
+  const ids = demoProducts().map(({ sku }) => idFor(sku));
+  const { size } = await engine.commands.find(ids);
+  return size > 0 && size < ids.length;
+}
+
+function demoProducts() {
+  return z.array(product).parse(parse(readFileSync(packageFile('seed', 'demo-catalog.csv')), { columns: true }));
 }
 
 /** A UUID that is always the same for a sku (version 8: made by hashing). */

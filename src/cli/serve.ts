@@ -4,7 +4,7 @@ import { systemClock } from '../platform/clock.ts';
 import { randomIds } from '../platform/ids.ts';
 import { createLogger } from '../platform/logger.ts';
 import { startServer } from '../server/server.ts';
-import { addDemoCatalog } from './demo-catalog.ts';
+import { addDemoCatalog, wantsDemoCatalog } from './demo-catalog.ts';
 import { openStore } from './store.ts';
 
 export async function serve({ seed }: { seed: boolean }): Promise<void> {
@@ -27,7 +27,7 @@ export async function serve({ seed }: { seed: boolean }): Promise<void> {
       clock: systemClock,
       ids: randomIds,
       prepare: async (engine) => {
-        if (!seed || engine.tail.head > 0) return;
+        if (!seed || !(await wantsDemoCatalog(engine))) return;
         logger.info({ products: await addDemoCatalog(engine) }, 'the empty store was filled with the demo catalog');
       },
     },

@@ -5,7 +5,7 @@ import type { Ids } from '../platform/ids.ts';
 import type { Aggregate } from './aggregate.ts';
 import type { BatchNeeds } from './batch-needs.ts';
 import { type CommandOutcome, Contended } from './command.ts';
-import { type CommandStore, replay } from './command-store.ts';
+import { type CommandStore, replay, type StoredCommand } from './command-store.ts';
 import { outcomeUnknown, retryWhileAway } from './database-away.ts';
 import { type AcceptedCommand, DecisionBatch, type StreamState, type Unit } from './decision-batch.ts';
 import type { RecordedEvent } from './event.ts';
@@ -150,14 +150,19 @@ export class BatchRunner {
   async #settleUnstored(unstored: readonly { command: RunningCommand; rejection: Rejection }[]): Promise<void> {
     if (unstored.length === 0) return;
     const stored = await this.#parts.commands.find(unstored.map(({ command }) => command.request.commandId));
+    // Many that lost the same race are told the same events: read once, for the next batch waits for this one.
+    const sinceOf = new Map<string, Promise<RecordedEvent[]>>();
     for (const { command, rejection } of unstored) {
       const { request, fingerprint, streamId } = command;
       const known = stored.get(request.commandId);
       if (known !== undefined) {
         command.settle(replay(known, fingerprint));
       } else if (rejection.code === 'VERSION_CONFLICT') {
-        const since = await this.#parts.log.readStreams([streamId], request.expectedVersion);
-        command.settle({ outcome: 'rejected', rejection, eventsSince: since.slice(0, MAX_EVENTS_SINCE) });
+        const from = `${request.expectedVersion} ${streamId}`;
+        const since =
+          sinceOf.get(from) ?? this.#parts.log.readStreams([streamId], request.expectedVersion, MAX_EVENTS_SINCE);
+        sinceOf.set(from, since);
+        command.settle({ outcome: 'rejected', rejection, eventsSince: await since });
       } else {
         command.settle({ outcome: 'rejected', rejection });
       }
@@ -171,7 +176,7 @@ export class BatchRunner {
     const again: RunningCommand[] = [];
     for (const command of commands) {
       const known = stored.get(command.request.commandId);
-      if (known !== undefined) command.settle(replay(known, command.fingerprint));
+      if (known !== undefined) command.settle(replay(known, command.fingerprint, isOwn(command, known)));
       else if (command.attempts >= MAX_ATTEMPTS)
         command.fail(new Contended('Others were first too often: send it again.'));
       else again.push(command);
@@ -194,11 +199,15 @@ export class BatchRunner {
       const stored = await this.#parts.commands.find(ids);
       for (const { command } of units.flatMap((unit) => unit.decided)) {
         const known = stored.get(command.request.commandId);
-        const isOwn = known?.submittedAt.getTime() === command.submittedAt.getTime();
-        if (known !== undefined) command.settle(replay(known, command.fingerprint, isOwn));
+        if (known !== undefined) command.settle(replay(known, command.fingerprint, isOwn(command, known)));
       }
       await this.#parts.tail.refresh();
       return log.append(units, clock.now());
     });
   }
+}
+
+/** Whether it was this very run of the command that stored it, and not another with the same id. */
+function isOwn({ submittedAt }: RunningCommand, stored: StoredCommand): boolean {
+  return stored.submittedAt.getTime() === submittedAt.getTime();
 }

@@ -115,10 +115,17 @@ export class Engine {
 
   async #poll(): Promise<void> {
     const { signal } = this.#stopped;
+    let wasAway = false;
     while (!signal.aborted) {
       await delay(POLL_MS, undefined, { signal }).catch(() => {});
-      // Away or not: the next look is soon, and whoever needs the database now is told by their own statement.
-      await this.tail.refresh().catch(() => {});
+      try {
+        await this.tail.refresh();
+        if (wasAway) for (const { projector } of this.views) projector.recheck();
+        wasAway = false;
+      } catch {
+        // The next look is soon; whoever needs the database now is told by their own statement.
+        wasAway = true;
+      }
     }
   }
 }

@@ -59,7 +59,7 @@ const EVENT_COLUMNS = `position, event_id AS "eventId", stream_id AS "streamId",
   actor_id AS "actorId", command_id AS "commandId", correlation_id AS "correlationId", causation_id AS "causationId",
   recorded_at AS "recordedAt"`;
 const READ_AFTER = `SELECT ${EVENT_COLUMNS} FROM events WHERE position > $1 ORDER BY position LIMIT $2`;
-const READ_STREAMS = `SELECT ${EVENT_COLUMNS} FROM events WHERE stream_id = ANY ($1::text[]) AND version > $2 ORDER BY stream_id, version`;
+const READ_STREAMS = `SELECT ${EVENT_COLUMNS} FROM events WHERE stream_id = ANY ($1::text[]) AND version > $2 ORDER BY stream_id, version LIMIT $3`;
 // Newest first, so that it costs what it returns however long the stream is.
 const READ_STREAM_BACK = `SELECT ${EVENT_COLUMNS} FROM events WHERE stream_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3`;
 const HEAD = 'SELECT epoch, position FROM log_head WHERE id = 1';
@@ -139,10 +139,14 @@ export class EventLog {
     return this.#parse(await this.#client.query(READ_AFTER, position, limit));
   }
 
-  /** All events of some streams after a version of each, stream by stream, in order. */
-  async readStreams(streamIds: readonly string[], afterVersion = 0): Promise<RecordedEvent[]> {
+  /** Events of some streams after a version of each, stream by stream, in order; all, or the first so many. */
+  async readStreams(
+    streamIds: readonly string[],
+    afterVersion = 0,
+    limit: number | null = null,
+  ): Promise<RecordedEvent[]> {
     if (streamIds.length === 0) return [];
-    return this.#parse(await this.#client.query(READ_STREAMS, streamIds, afterVersion));
+    return this.#parse(await this.#client.query(READ_STREAMS, streamIds, afterVersion, limit));
   }
 
   /**

@@ -53,6 +53,7 @@ export class Projector<Row extends ProjectedRow> {
   #wake: (() => void) | undefined;
   #loop: Promise<void> | undefined;
   #failing = false;
+  #isDoubtful = false;
 
   constructor(parts: ProjectorParts<Row>) {
     this.#parts = parts;
@@ -85,6 +86,15 @@ export class Projector<Row extends ProjectedRow> {
   /** Keeps a row at hand that was read from the table, unless this process has committed one meanwhile. */
   remember(key: string, row: Row): void {
     if (!this.#committed.has(key)) this.#committed.set(key, { row });
+  }
+
+  /**
+   * The database was away: if it crashed, rows and checkpoint may be older than they were, for they are committed
+   * without waiting for the disk. Reads the checkpoint again, and goes on from there.
+   */
+  recheck(): void {
+    this.#isDoubtful = true;
+    this.#wake?.();
   }
 
   async start(): Promise<void> {
@@ -123,6 +133,8 @@ export class Projector<Row extends ProjectedRow> {
     const { signal } = this.#stopped;
     for (let pause = 50; !signal.aborted; ) {
       try {
+        if (this.#isDoubtful) await this.#overtaken();
+        this.#isDoubtful = false;
         const advanced = await this.#step();
         this.#failing = false;
         pause = 50;
@@ -140,7 +152,7 @@ export class Projector<Row extends ProjectedRow> {
   }
 
   async #untilWoken(): Promise<void> {
-    if (this.#stopped.signal.aborted || this.#parts.tail.head > this.#position) return;
+    if (this.#stopped.signal.aborted || this.#isDoubtful || this.#parts.tail.head > this.#position) return;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
@@ -183,10 +195,11 @@ export class Projector<Row extends ProjectedRow> {
       if (known === undefined) byKey.set(key, [event]);
       else known.push(event);
     }
-    const unknown = [...byKey.keys()].filter((key) => !this.#committed.has(key));
-    const loaded = await rows.load(unknown);
+    // Taken before the rest is read: meanwhile the cache may forget them.
+    const known = new Map([...byKey.keys()].map((key) => [key, this.#committed.get(key)?.row]));
+    const loaded = await rows.load([...byKey.keys()].filter((key) => known.get(key) === undefined));
     return [...byKey].flatMap(([key, ofRow]) => {
-      const before = this.#committed.get(key)?.row ?? loaded.get(key);
+      const before = known.get(key) ?? loaded.get(key);
       const row = ofRow.reduce<Row | undefined>((current, event) => projection.evolveRow(current, event), before);
       return row === undefined || row === before ? [] : [{ key, before, row, events: ofRow }];
     });

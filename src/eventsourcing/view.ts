@@ -1,6 +1,7 @@
 import type { Database } from '../platform/database.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { StorageCodec } from './codec.ts';
+import { retryWhileAway } from './database-away.ts';
 import type { EventLog } from './event-log.ts';
 import { LiveHub } from './live-hub.ts';
 import type { LogTail } from './log-tail.ts';
@@ -43,7 +44,9 @@ export class View<Row extends ProjectedRow> {
       logger,
       onCommit: (changes) => this.live.committed(changes),
       onOvertaken: () => {
-        this.live.refresh().catch((error: unknown) => logger.warn({ err: error }, 'live rows could not be read'));
+        retryWhileAway(() => this.live.refresh()).catch((error: unknown) => {
+          logger.warn({ err: error }, 'live rows could not be read');
+        });
       },
     });
   }

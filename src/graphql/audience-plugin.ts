@@ -53,6 +53,22 @@ class AudiencePlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
     const audience = this.#audienceOf(field);
     if (field.kind === 'Mutation' || audience === undefined || audience === 'public' || audience === 'owner')
       return resolver;
+    return this.#guard(resolver, field, audience);
+  }
+
+  override wrapSubscribe(
+    subscriber: GraphQLFieldResolver<unknown, Types['Context'], object> | undefined,
+    field: PothosOutputFieldConfig<Types>,
+  ): GraphQLFieldResolver<unknown, Types['Context'], object> | undefined {
+    const audience = this.#audienceOf(field);
+    return subscriber === undefined || audience === undefined ? subscriber : this.#guard(subscriber, field, audience);
+  }
+
+  #guard(
+    resolver: GraphQLFieldResolver<unknown, Types['Context'], object>,
+    field: PothosOutputFieldConfig<Types>,
+    audience: Audience,
+  ): GraphQLFieldResolver<unknown, Types['Context'], object> {
     return (parent, args, context, info) => {
       if (hasActor(context) && isAudience(context.actor, audience)) return resolver(parent, args, context, info);
       if (field.type.nullable) return null;

@@ -82,7 +82,9 @@ export function addCommandMutation(
         if (outcome.outcome === 'rejected') return shownRejection(mutation, request, outcome);
         const { aggregateId, receipt } = outcome;
         const { engine, readWaitMs } = context;
-        const reached = await engine.reachAll(eventTypesOf(command.name), receipt.position ?? 0, readWaitMs);
+        // A command that changed nothing was decided on what others had just appended: that must be shown, too.
+        const upTo = receipt.position ?? engine.tail.head;
+        const reached = await engine.reachAll(eventTypesOf(command.name), upTo, readWaitMs);
         const entity = reached ? await mutation.load(aggregateId, context) : undefined;
         return entity === undefined
           ? { __typename: 'CommandAccepted', receipt }

@@ -18,15 +18,15 @@ const MEDIA_TYPES = ['application/graphql-response+json', 'application/json'] as
 type MediaType = (typeof MEDIA_TYPES)[number];
 const acceptedTypes = new Map<string, MediaType | undefined>();
 const MAX_KNOWN_ACCEPTS = 100;
-const STREAMED = /text\/event-stream|multipart\/mixed|text\/\*|multipart\/\*/i;
+const STREAMED = /text\/event-stream|multipart\/mixed|text\/\*|multipart\/\*|\*\/\*/i;
 
 /** Whether an answer of any kind would be accepted; if not, nothing should be done. */
 export function acceptsAnswer({ accept }: IncomingHttpHeaders): boolean {
   return acceptedType(accept) !== undefined || STREAMED.test(accept ?? '');
 }
 
-/** Whether the answer may go on for long. */
-export function acceptsStream({ accept = '' }: IncomingHttpHeaders): boolean {
+/** Whether the answer may go on for long: also where anything is accepted, Yoga answers a subscription with SSE. */
+export function acceptsStream({ accept = '*/*' }: IncomingHttpHeaders): boolean {
   return STREAMED.test(accept);
 }
 

@@ -29,7 +29,6 @@ export function createGraphQL(schema: GraphQLSchema, logger: Logger): Yoga {
       title: 'cartstream',
       subscriptionsProtocol: 'WS',
       defaultQuery: FIRST_OPERATIONS,
-      shouldPersistHeaders: true,
     },
     plugins: [useErrorCodes(), useOperationLimits(), useSharedExecution(), useUnheardResults()],
   });

@@ -21,7 +21,8 @@ export class OpenStreams {
     });
   }
 
+  /** Answers that have not begun are no streams, and are finished. */
   cut(): void {
-    for (const response of this.#open) response.destroy();
+    for (const response of this.#open) if (response.headersSent) response.destroy();
   }
 }

@@ -13,13 +13,15 @@ import {
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 
-/** What one operation may ask for. GraphiQL's introspection, which is not counted, passes. */
+/** In characters. Documents are kept in caches, and one token may be as long as the request. */
+const MAX_LENGTH = 64 * 1024;
+/** What one operation may ask for. GraphiQL's introspection passes. */
 const MAX_TOKENS = 4_000;
 const MAX_DEPTH = 16;
 const MAX_FIELDS = 600;
-const MAX_COST = 20_000;
-/** What a list counts for in the cost: its selection is asked for so many times. */
-const LIST_FACTOR = 10;
+const MAX_COST = 250_000;
+/** What a list counts for in the cost: a page, and what is typical of the lines of a cart. */
+const LIST_FACTOR = 100;
 
 /**
  * Refuses operations that would cost too much, before they run. The cost is that of the document alone, whatever its
@@ -28,6 +30,10 @@ const LIST_FACTOR = 10;
 export function useOperationLimits(): Plugin {
   return {
     onParse: ({ params }) => {
+      if (String(params.source).length > MAX_LENGTH) {
+        const message = `An operation has at most ${MAX_LENGTH} characters.`;
+        throw new GraphQLError(message, { extensions: { code: 'OPERATION_TOO_COSTLY', http: { status: 400 } } });
+      }
       params.options = { ...params.options, maxTokens: MAX_TOKENS };
     },
     onValidate: ({ addValidationRule }) => {
@@ -98,6 +104,8 @@ function fieldCost(
   parent: GraphQLNamedType | undefined,
   document: Document,
 ): Cost {
+  // The whole schema, however little is asked of it: three times in one operation.
+  if (name === '__schema' || name === '__type') return { depth: 1, fields: 1, cost: MAX_COST / 3 };
   if (name.startsWith('__')) return NOTHING;
   const field = isObjectType(parent) || isInterfaceType(parent) ? parent.getFields()[name] : undefined;
   const inner = selections === undefined ? NOTHING : costOf(selections, field && getNamedType(field.type), document);

@@ -88,11 +88,11 @@ export function serveWebSockets(server: Server, { yoga, contextOf, isAllowed }: 
   server.on('upgrade', onUpgrade);
 
   async function openSession({ socket, request }: Extra, parameters: unknown): Promise<Session> {
-    const { authorization } = connectionParameters.parse(parameters ?? {});
+    const authorization = connectionParameters.parse(parameters ?? {});
     const { context, expiresAt } = await contextOf(authorization ?? request.headers.authorization);
     if (socket.readyState !== WebSocket.OPEN) return { context, expiry: undefined };
     const left = expiresAt === undefined ? undefined : expiresAt.getTime() - Date.now();
-    // Longer than a timer can wait: the token outlives every socket.
+    // Longer than a timer can wait (24 days).
     if (left === undefined || left > 2 ** 31 - 1) return { context, expiry: undefined };
     const expiry = setTimeout(() => socket.close(FORBIDDEN, 'The token has expired'), left);
     return { context, expiry };
@@ -143,7 +143,11 @@ export function serveWebSockets(server: Server, { yoga, contextOf, isAllowed }: 
   };
 }
 
-const connectionParameters = z.object({ authorization: z.string().optional() });
+/** Clients write it as they like, as in a header. */
+const connectionParameters = z
+  .record(z.string(), z.unknown())
+  .transform((it) => Object.entries(it).find(([name]) => name.toLowerCase() === 'authorization')?.[1])
+  .pipe(z.string().optional());
 const toolsOf = new WeakMap<object, ReturnType<Yoga['getEnveloped']>>();
 
 function enveloped({ contextValue }: ExecutionArgs): ReturnType<Yoga['getEnveloped']> {

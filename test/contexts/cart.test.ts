@@ -137,6 +137,16 @@ describe('Adding an item', () => {
 });
 
 describe('Changing a quantity', () => {
+  test('takes fewer of a product that is not sold any more, and refuses more', () => {
+    const withdrawn = selling(product('A', { active: false }));
+    given(cartDecider, [created(), added('A', 5)])
+      .when(change('A', 6), withdrawn)
+      .thenRejected({ code: 'ILLEGAL_STATE', state: 'INACTIVE' });
+    given(cartDecider, [created(), added('A', 5)])
+      .when(change('A', 4), withdrawn)
+      .thenEvents([{ type: 'ItemQuantityChanged', data: { sku: 'A', quantity: 4, previousQuantity: 5 } }]);
+  });
+
   test('says what it was', () =>
     given(cartDecider, [created(), added('A', 2)])
       .when(change('A', 7), selling(product('A')))

@@ -293,6 +293,39 @@ describeEachStore('A projector', (kind) => {
     expect(told.length + overtaken).toBeGreaterThan(0);
   });
 
+  it('loses no change while its cache forgets rows in the middle of a fold', async () => {
+    const projection = tallyProjection();
+    const log = tallyLog(database);
+    const tail = new LogTail(log, 0);
+    const rows = rowsOf(database);
+    const projector = new Projector({
+      projection,
+      rows,
+      client: database.derived,
+      tail,
+      logger,
+      onCommit: () => {},
+      onOvertaken: () => {},
+    });
+    await projector.start();
+    closing.push(() => projector.stop());
+    const appended = async (units: Parameters<typeof log.append>[0]) => {
+      await log.append(units, new Date());
+      expect(await projector.reach(await tail.refresh(), 10_000)).toBe(true);
+    };
+    await appended([unitOf({ ids: ['a'] })]);
+    const [row] = await rows.find('');
+    if (row === undefined) throw new Error('There is no row.');
+    const load = rows.load.bind(rows);
+    rows.load = async (keys) => {
+      const loaded = await load(keys);
+      for (let other = 0; other < 10_001; other += 1) projector.remember(`other-${other}`, row);
+      return loaded;
+    };
+    await appended([unitOf({ ids: ['a'], decidedOn: 1 }), unitOf({ ids: ['b'] })]);
+    expect((await load(['a'])).get('a')?.position).toBe(2);
+  });
+
   it('hands on each change with the row before it and its events', async () => {
     const projection = tallyProjection();
     const log = tallyLog(database);

@@ -262,6 +262,15 @@ const TOO_MUCH: readonly [string, string][] = [
     'too many lists in one of two operations',
     `query A($x: Int!) { ${Array.from({ length: 200 }, (_, at) => `a${at}: products(first: $x) { nodes { sku } edges { node { sku } } }`).join(' ')} } query Q { __typename }`,
   ],
+  ['a comment of 100 kB', `{ __typename } # ${'x'.repeat(100_000)}`],
+  [
+    'the whole schema, again and again',
+    `{ ${Array.from({ length: 9 }, (_, at) => `a${at}: __schema { types { name } }`).join(' ')} }`,
+  ],
+  [
+    'many carts with many lines and much of each',
+    `{ nodes(ids: []) { ... on Cart { lines { ${Array.from({ length: 90 }, (_, at) => `a${at}: name`).join(' ')} } } } }`,
+  ],
   ['too many tokens', `{ ${'__typename '.repeat(5_000)} }`],
   ['a bomb of introspection', `{ __schema { types { ${'fields { type { '.repeat(6)} name ${'} }'.repeat(6)} } } }`],
   [

@@ -41,6 +41,16 @@ describeEachStore('Many at the same cart', (kind) => {
     }
   });
 
+  test('a command that changes nothing answers with what it was decided on', async () => {
+    const cartId = await shop.newCart();
+    await shop.addItem(cartId, 'P1', 1);
+    for (let quantity = 2; quantity < 30; quantity += 1) {
+      const same = { cartId, sku: 'P1', quantity };
+      const outcomes = await Promise.all(Array.from({ length: 6 }, () => shop.run('changeItemQuantity', same)));
+      expect(outcomes.map(({ cart }) => cart?.lines[0]?.quantity)).toEqual(outcomes.map(() => quantity));
+    }
+  });
+
   test('200 additions of one product at once add up exactly', async () => {
     const cartId = await shop.newCart();
     const outcomes = await Promise.all(Array.from({ length: 200 }, () => shop.addItem(cartId, 'P1', 3)));

@@ -73,7 +73,7 @@ function addItem(data: CommandData<'AddItemToCart'>, cart: OpenCart, { facts }: 
   const { sku, quantity } = data;
   const product = facts.get(sku);
   if (product === undefined) return notFound('product', sku);
-  if (!product.active) return illegalState('INACTIVE', `The product ${sku} is not sold any more.`);
+  if (!product.active) return notSold(sku);
   if (product.currency !== cart.currency) return currencyMismatch(cart.currency, product.currency);
   const present = cart.quantities.get(sku);
   if (present === undefined && cart.quantities.size >= MAX_LINES) {
@@ -96,8 +96,10 @@ function changeQuantity(
   if (previousQuantity === undefined) return notFound('line of', sku);
   if (quantity === previousQuantity) return [];
   if (quantity > MAX_QUANTITY) return tooMany(sku);
-  const available = facts.get(sku)?.available ?? 0;
-  // Fewer is always possible, also of what has meanwhile become scarce.
+  const product = facts.get(sku);
+  const available = product?.available ?? 0;
+  // Fewer is always possible, also of what is meanwhile scarce or not sold any more.
+  if (quantity > previousQuantity && product?.active === false) return notSold(sku);
   if (quantity > previousQuantity && quantity > available) return insufficientStock(sku, quantity, available);
   return [{ type: 'ItemQuantityChanged', data: { sku, quantity, previousQuantity } }];
 }
@@ -106,6 +108,10 @@ function removeItem({ sku }: CommandData<'RemoveItemFromCart'>, cart: OpenCart):
   const quantity = cart.quantities.get(sku);
   if (quantity === undefined) return notFound('line of', sku);
   return [{ type: 'ItemRemovedFromCart', data: { sku, quantity } }];
+}
+
+function notSold(sku: string) {
+  return illegalState('INACTIVE', `The product ${sku} is not sold any more.`);
 }
 
 function tooMany(sku: string) {
