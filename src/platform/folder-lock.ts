@@ -67,11 +67,22 @@ function removeStale(folder: string, path: string, mine: Holder): void {
     throw error;
   }
   try {
-    const holder = read(path);
-    if (holder === undefined || !isAlive(holder)) rmSync(path, { force: true });
+    if (isStale(path)) rmSync(path, { force: true });
   } finally {
     rmSync(takeover, { force: true });
   }
+}
+
+/** One that is not there is not stale: another process may be making its own right now. */
+function isStale(path: string): boolean {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return false;
+  }
+  const holder = parse(text);
+  return holder === undefined || !isAlive(holder);
 }
 
 function isThere(error: unknown): boolean {
@@ -80,7 +91,15 @@ function isThere(error: unknown): boolean {
 
 function read(path: string): Holder | undefined {
   try {
-    return holderSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    return parse(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function parse(text: string): Holder | undefined {
+  try {
+    return holderSchema.parse(JSON.parse(text));
   } catch {
     return undefined;
   }
