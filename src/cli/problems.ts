@@ -12,7 +12,8 @@ export function problemOf(error: unknown): string | undefined {
     return `The server cannot listen: ${error.message}. Set PORT and HOST to an address of this machine that is free.`;
   }
   if (path !== undefined) return `${error.message}. Set DATA_DIR to a folder that this user may write.`;
-  const refusal = refusalOf(error) ?? (isDatabaseAway(error) ? 'the server does not answer' : undefined);
+  const [, place = 'its address'] = /server at ([^`\s]+)/.exec(error.message) ?? [];
+  const refusal = refusalOf(error) ?? (isDatabaseAway(error) ? `no server answers at ${place}` : undefined);
   return refusal && `The database of DATABASE_URL cannot be used: ${refusal}.`;
 }
 

@@ -23,6 +23,8 @@ const MAX_EVENTS_SINCE = 500;
 export interface RunningCommand extends AcceptedCommand {
   attempts: number;
   answered: boolean;
+  /** An append of it was sent whose answer was lost: it may be stored by this very run. */
+  lostAnswer: boolean;
   settle(outcome: CommandOutcome): void;
   fail(error: unknown): void;
 }
@@ -192,6 +194,7 @@ export class BatchRunner {
     } catch (error) {
       if (!isDatabaseAway(error)) throw error;
     }
+    for (const { command } of units.flatMap((unit) => unit.decided)) command.lostAnswer = true;
     // Whether the append was committed is unknown. The stored ids tell, and what is missing may be sent again, for an
     // id that an append still under way brings in meanwhile is refused, not doubled.
     return retryWhileAway(async () => {
@@ -208,6 +211,6 @@ export class BatchRunner {
 }
 
 /** Whether it was this very run of the command that stored it, and not another with the same id. */
-function isOwn({ submittedAt }: RunningCommand, stored: StoredCommand): boolean {
-  return stored.submittedAt.getTime() === submittedAt.getTime();
+function isOwn({ submittedAt, lostAnswer }: RunningCommand, stored: StoredCommand): boolean {
+  return lostAnswer && stored.submittedAt.getTime() === submittedAt.getTime();
 }

@@ -102,6 +102,7 @@ export class CommandExecutor {
         submittedAt: this.#parts.clock.now(),
         attempts: 0,
         answered: false,
+        lostAnswer: false,
         settle(outcome) {
           this.answered = true;
           settle(outcome);
