@@ -67,7 +67,7 @@ interface Part {
  * in the same unit: so a hot aggregate takes many commands in one append, and never conflicts with itself.
  */
 export class DecisionBatch<Command extends AcceptedCommand> {
-  /** Rejections that are not stored; `streamId` tells whose unit must have been appended for them to hold. */
+  /** Rejections that are not stored. They hold only if the units of the command's streams are appended. */
   readonly unstored: { readonly command: Command; readonly rejection: Rejection }[] = [];
   readonly failed: { readonly command: Command; readonly error: unknown }[] = [];
   readonly #states: Map<string, StreamState>;
