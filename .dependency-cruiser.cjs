@@ -2,13 +2,14 @@
  * The rules of the house about who may import whom. Types count like values. The generated Prisma client is a leaf.
  */
 
-/** From top to bottom: a layer imports from itself and from those below it. */
+/** From top to bottom: a layer imports from itself and from those below it; the simulators, for the command line alone. */
 const layers = [
   { name: 'main', path: '^src/(main\\.ts$|config\\.ts$|cli/)' },
   { name: 'server', path: '^src/server/' },
   { name: 'contexts', path: '^src/(contexts|processes)/' },
   { name: 'graphql-messaging', path: '^src/(graphql|messaging)/' },
   { name: 'eventsourcing', path: '^src/eventsourcing/' },
+  { name: 'simulators', path: '^src/simulators/' },
   { name: 'platform', path: '^src/platform/' },
 ];
 
@@ -16,7 +17,10 @@ const npm = (...names) => `(^|/)node_modules/(${names.join('|')})/`;
 const graphqlPackages = npm('graphql', 'graphql-[^/]+', '@graphql-[^/]+/[^/]+', '@pothos/[^/]+');
 
 /** Files of a context (commands.ts, stock/commands.ts, product-copy.ts) that know nothing but their input. */
-const pureNames = ['commands', 'events', 'decider', 'projection', 'copy', 'messages', 'rejections', 'state', 'policy'];
+const pureNames = [
+  ...['commands', 'events', 'decider', 'projection', 'copy', 'messages', 'rejections?', 'state', 'policy', 'effects'],
+  ...['number', 'expiries', 'discounts', 'facts'],
+];
 const pureFile = `.*\\b(${pureNames.join('|')})\\.ts$`;
 /** What contexts share, such as money.ts, lies beside them. */
 const sharedFile = '^src/contexts/(?!index\\.ts$)[^/]+\\.ts$';
@@ -78,10 +82,24 @@ module.exports = {
       to: { path: '^src/contexts/[^/]+/', pathNot: ['^src/contexts/$1/', messagesFile] },
     },
     {
+      name: '4-processes-know-messages-alone',
+      comment: 'A process manager decides purely, on what contexts publish.',
+      severity: 'error',
+      from: { path: '^src/processes/' },
+      to: { pathNot: [npm('zod'), '^src/processes/', messagesFile, sharedFile, '^src/eventsourcing/'] },
+    },
+    {
       name: '4-shared-files-know-no-context',
       severity: 'error',
       from: { path: sharedFile },
       to: { path: '^src/contexts/[^/]+/' },
+    },
+    {
+      name: '5-simulators-are-outside',
+      comment: 'They are the parties that the shop speaks to over the network, and could run on another machine.',
+      severity: 'error',
+      from: { pathNot: ['^src/cli/', '^src/simulators/'] },
+      to: { path: '^src/simulators/' },
     },
     {
       name: 'runs-without-dev-dependencies',

@@ -23,3 +23,4 @@ export const QUICK: Times = { warmUpMs: 700, roundMs: 1500, rounds: 1, fanOutMs:
 
 export const CONNECTIONS = 64;
 export const APPENDS_IN_FLIGHT = 64;
+export const COMMANDS_IN_FLIGHT = 64;

@@ -6,10 +6,21 @@ import { type EngineUnderTest, pgliteEngine, postgresEngine } from './harness/st
 import { progress, Report } from './report.ts';
 import { aloneRow, liveRow } from './rows/alone.ts';
 import { appendRow } from './rows/append.ts';
+import { CHECKOUT_ROWS, checkoutRows } from './rows/checkout.ts';
+import { encryptionRow } from './rows/encryption.ts';
 import { fanOutRows } from './rows/fan-out.ts';
 import { addItemRows, cartQueryRow } from './rows/http.ts';
 import { logSizeRows } from './rows/log-size.ts';
 import { type Product, startProduct } from './rows/target.ts';
+import { processLatencyRow, WORK_ROWS, workRows } from './rows/work.ts';
+
+/** Rows of the engine alone, by the function that measures them. */
+const ENGINE_ROWS = [
+  { names: ['append'], measure: appendRow },
+  { names: ['encryption'], measure: encryptionRow },
+  { names: WORK_ROWS, measure: workRows },
+  { names: ['process-latency'], measure: processLatencyRow },
+];
 
 /** Rows that need a server, by the function that measures them. */
 const SERVER_ROWS = [
@@ -20,7 +31,7 @@ const SERVER_ROWS = [
   { names: ['fan-out', 'fan-out-delivered'], measure: fanOutRows },
 ];
 const LOG_SIZE_ROWS = ['log-size-command', 'log-size-query'];
-const NAMES = ['append', ...SERVER_ROWS.flatMap((row) => row.names), ...LOG_SIZE_ROWS];
+const NAMES = [...[...ENGINE_ROWS, ...SERVER_ROWS].flatMap((row) => row.names), ...CHECKOUT_ROWS, ...LOG_SIZE_ROWS];
 
 const options = new Command('npm run bench --')
   .description('Measures cartstream against references in the same run.')
@@ -67,13 +78,18 @@ async function findEngines(report: Report): Promise<EngineUnderTest[]> {
 async function measure(context: Context, engine: EngineUnderTest): Promise<void> {
   progress(engine.name);
   const guarded = (names: string[], work: () => Promise<void>) => guard(context, engine, names, work);
-  if (context.wants('append')) await guarded(['append'], () => appendRow(context, engine));
+  for (const { names, measure: measureRows } of ENGINE_ROWS) {
+    const wanted = names.filter((name) => context.wants(name));
+    if (wanted.length > 0) await guarded(wanted, () => measureRows(context, engine));
+  }
   const rows = SERVER_ROWS.filter(({ names }) => context.wants(...names));
   if (rows.length > 0) {
     const product = await tryStart(context, engine);
     for (const row of rows) await guarded(row.names, () => row.measure(context, engine, product));
     await product?.stop();
   }
+  const checkouts = CHECKOUT_ROWS.filter((name) => context.wants(name));
+  if (checkouts.length > 0) await guarded(checkouts, () => checkoutRows(context, engine));
   if (context.wants(...LOG_SIZE_ROWS)) await guarded(LOG_SIZE_ROWS, () => logSizeRows(context, engine));
 }
 

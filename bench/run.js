@@ -10,9 +10,14 @@ const bench = dirname(fileURLToPath(import.meta.url));
 const outdir = join(bench, '..', 'node_modules', '.cache', 'cartstream-bench');
 rmSync(outdir, { recursive: true, force: true });
 await build({
-  entryPoints: ['main.ts', 'workers/append.ts', 'workers/fill.ts', 'workers/subscribers.ts', 'references/yoga.ts'].map(
-    (entry) => join(bench, entry),
-  ),
+  entryPoints: [
+    'main.ts',
+    'workers/append.ts',
+    'workers/fill.ts',
+    'workers/subscribers.ts',
+    'workers/work.ts',
+    'references/yoga.ts',
+  ].map((entry) => join(bench, entry)),
   outdir,
   entryNames: '[name]',
   bundle: true,

@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { z } from 'zod';
 import { LOG_LEVELS } from './platform/logger.ts';
+import { parseMasterKey } from './platform/master-key.ts';
 
 /** A setting is wrong. The message names each and says what it must be. */
 export class InvalidSettings extends Error {
@@ -28,6 +29,8 @@ const origins = z
     'must be origins like https://shop.example, with commas between them',
   );
 
+const httpUrl = z.string().regex(/^https?:\/\//, 'must be like https://host');
+
 const environment = z.object({
   PORT: integer(4000, 0, 65_535),
   HOST: z.string().min(1).default('127.0.0.1'),
@@ -36,6 +39,10 @@ const environment = z.object({
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must be like postgresql://user:password@host:5432/database')
     .optional(),
+  MASTER_KEY: z
+    .string()
+    .refine((it) => parseMasterKey(it) !== undefined, 'must be 32 bytes, in base64 or hex')
+    .optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
   AUTH_MODE: z.enum(['open', 'jwt'], 'must be open or jwt').default('open'),
   JWT_SECRET: z
@@ -43,6 +50,26 @@ const environment = z.object({
     .refine((it) => Buffer.byteLength(it) >= 32, 'must have at least 32 bytes')
     .optional(),
   READ_WAIT_MS: integer(5_000, 0, 60_000),
+  CART_ABANDONED_AFTER_S: integer(86_400, 1, 31_536_000),
+  LEASE_S: integer(4, 1, 300),
+  PAYMENT_LIMIT_S: integer(900, 1, 2_592_000),
+  PAYMENT_RECONCILE_AFTER_S: integer(15, 1, 3_600),
+  PAYMENT_PROVIDER: z.enum(['simulated', 'stripe'], 'must be simulated or stripe').default('simulated'),
+  PAYMENT_PROVIDER_URL: httpUrl.optional(),
+  CARRIER_URL: httpUrl.optional(),
+  PROVIDER_TIMEOUT_MS: integer(10_000, 10, 600_000),
+  STRIPE_SECRET_KEY: z.string().optional(),
+  STRIPE_WEBHOOK_SECRET: z.string().optional(),
+  STRIPE_API_URL: httpUrl.optional(),
+  STRIPE_RETURN_URL: httpUrl.optional(),
+  SMTP_URL: z
+    .string()
+    .regex(/^smtps?:\/\//, 'must be like smtp://user:password@host:587')
+    .optional(),
+  MAIL_FROM: z.string().min(1).default('cartstream <shop@localhost>'),
+  PAYMENT_SIMULATOR_PORT: integer(4010, 0, 65_535),
+  CARRIER_SIMULATOR_PORT: integer(4011, 0, 65_535),
+  SIMULATOR_SECRET: z.string().min(1).default('simulated'),
   CORS_ORIGINS: origins.default([]),
   DEFAULT_CURRENCY: z
     .string()
@@ -68,7 +95,28 @@ export function readSettings(variables: Variables = process.env): Settings {
 }
 
 /** What is wrong with variables that are right one by one. */
-function problemsBetween({ AUTH_MODE: mode = 'open', HOST: host, JWT_SECRET: secret }: Variables): string[] {
+function problemsBetween(variables: Variables): string[] {
+  return [...problemsOfAccess(variables), ...problemsOfPayment(variables), ...problemsOfSimulators(variables)];
+}
+
+/** Who knows the secret can say in the carrier's name that goods were lost, and has money paid back. */
+function problemsOfSimulators({
+  AUTH_MODE: mode,
+  PAYMENT_PROVIDER: provider,
+  SIMULATOR_SECRET: secret,
+}: Variables): string[] {
+  if (secret !== undefined || (mode !== 'jwt' && provider !== 'stripe')) return [];
+  const cause = provider === 'stripe' ? 'PAYMENT_PROVIDER=stripe' : 'AUTH_MODE=jwt';
+  return [`SIMULATOR_SECRET is needed with ${cause}: everybody knows the one that is there without it`];
+}
+
+function problemsOfPayment({ PAYMENT_PROVIDER: provider, ...others }: Variables): string[] {
+  if (provider !== 'stripe') return [];
+  const needed = ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET'].filter((name) => others[name] === undefined);
+  return needed.map((name) => `${name} is needed with PAYMENT_PROVIDER=stripe`);
+}
+
+function problemsOfAccess({ AUTH_MODE: mode = 'open', HOST: host, JWT_SECRET: secret }: Variables): string[] {
   if (mode === 'jwt' && secret === undefined) return ['JWT_SECRET is needed with AUTH_MODE=jwt'];
   if (mode !== 'open' || host === undefined || LOOPBACK.test(host)) return [];
   return [

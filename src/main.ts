@@ -25,6 +25,20 @@ program
   .action(async (options: { seed: boolean }) => (await import('./cli/serve.ts')).serve(options));
 
 program
+  .command('worker')
+  .description('Do the work of servers without the API: projections, processes, queued commands. Needs DATABASE_URL.')
+  .action(async () => (await import('./cli/worker.ts')).work());
+
+program
+  .command('simulate')
+  .description('Run the simulated payment provider and carrier apart from the server.')
+  .option('--late-after <seconds>', 'when tok_late takes the money', '1200')
+  .option('--prepared <seconds>', 'how long a shipment is prepared before it is on its way', '4')
+  .option('--in-transit <seconds>', 'how long it is on its way before it is delivered', '6')
+  .option('--no-move', 'leave shipments where they are')
+  .action(async (options: unknown) => (await import('./cli/simulate.ts')).simulate(options));
+
+program
   .command('migrate')
   .description("Bring the store's tables to this version, and stop.")
   .action(async () => (await import('./cli/migrate.ts')).migrateStore());
@@ -55,6 +69,7 @@ program
   .option('--token <token>', 'sent as the bearer token')
   .option('--parallel <carts>', 'how many carts are filled at a time, 1 to 256', '8')
   .option('--currency <code>', 'the currency of the carts', 'GBP')
+  .option('--checkout', 'check each cart out and pay it: addresses are made up, the payment token is tok_ok')
   .option('--json', 'print the summary as JSON, without a progress bar')
   .action(async (file: string, options: unknown) => (await import('./cli/replay.ts')).replay(file, options));
 

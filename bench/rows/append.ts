@@ -68,6 +68,6 @@ export async function appendRow({ report, times }: Context, engine: EngineUnderT
   }
 }
 
-function appends(process: AppendProcess): (durationMs: number) => Promise<Measurement> {
+export function appends(process: AppendProcess): (durationMs: number) => Promise<Measurement> {
   return (durationMs) => process.measure(APPENDS_IN_FLIGHT, durationMs);
 }

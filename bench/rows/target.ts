@@ -25,10 +25,14 @@ export interface Product extends Server {
   drive(load: Load): Promise<Measurement>;
 }
 
-export async function startProduct(engine: EngineUnderTest): Promise<Product> {
+/** @param environment what the server is told beside the house's settings */
+export async function startProduct(
+  engine: EngineUnderTest,
+  environment: Record<string, string> = {},
+): Promise<Product> {
   const store = await engine.createStore();
   try {
-    const server = await startServer(store);
+    const server = await startServer(store, environment);
     const stop = async () => {
       await server.stop();
       await store.remove();

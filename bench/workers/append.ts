@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { DatabaseSettings } from '../../src/platform/database.ts';
-import { openEngine } from '../engine.ts';
+import { type AppendedKind, openEngine } from '../engine.ts';
 import { closedLoop } from '../harness/measuring.ts';
 import { answer } from '../harness/remote.ts';
 import { openEmmett } from '../references/emmett.ts';
@@ -14,8 +14,14 @@ export interface Appender {
   close(): Promise<void>;
 }
 
-export type AppendKind = 'emmett' | 'raw-insert' | 'engine';
+export type AppendKind = 'emmett' | 'raw-insert' | 'engine' | 'engine-plain' | 'engine-personal';
 export type AppendMethods = typeof methods;
+
+const APPENDED: Partial<Record<AppendKind, AppendedKind>> = {
+  engine: 'item',
+  'engine-plain': 'plain',
+  'engine-personal': 'personal',
+};
 
 let appender: Appender | undefined;
 
@@ -35,9 +41,10 @@ const methods = {
 
 async function open(kind: AppendKind, settings: DatabaseSettings): Promise<Appender> {
   if (kind === 'raw-insert') return openRawInsert(settings);
-  if (kind === 'engine') {
+  const appended = APPENDED[kind];
+  if (appended !== undefined) {
     const engine = await openEngine(settings);
-    return { append: () => engine.append(randomUUID()), close: () => engine.close() };
+    return { append: () => engine.append(randomUUID(), appended), close: () => engine.close() };
   }
   if (settings.engine === 'postgresql') return openEmmett(settings.url);
   throw new Error('emmett-postgresql needs a PostgreSQL server');

@@ -101,12 +101,12 @@ async function copy({ log }: Database, template: Template, from: number, to: num
   );
   await run(
     `INSERT INTO commands (command_id, name, aggregate_type, aggregate_id, input, fingerprint, actor_kind, actor_id,
-                           status, attempts, rejection, version, position, correlation_id, causation_id, submitted_at,
-                           finished_at)
+                           status, attempts, rejection, version, first_position, event_count, position, correlation_id,
+                           causation_id, submitted_at, finished_at)
      SELECT ${COMMAND}, name, command.aggregate_type, ${renamed('command.aggregate_id')},
             ${renamed('input::text')}::jsonb, fingerprint, command.actor_kind, command.actor_id, status, attempts,
-            rejection, command.version, ${position}, command.correlation_id, command.causation_id, submitted_at,
-            finished_at
+            rejection, command.version, ${position}, 1, ${position}, command.correlation_id, command.causation_id,
+            submitted_at, finished_at
      FROM ${numbers}, events AS event JOIN commands AS command USING (command_id)
      WHERE event.stream_id = '${stream}' AND event.position <= ${end}`,
   );

@@ -14,9 +14,15 @@ const product = z.object({
   stock: z.coerce.number().int(),
 });
 
+/** Coupons to try out, at any time and as often as one likes. */
+const COUPONS = [
+  { code: 'WELCOME10', label: 'Welcome: 10 percent off', percent: 10 },
+  { code: 'FIVEOFF', label: '5 pounds off', amount: { amountMinor: 500, currency: CURRENCY } },
+];
+
 /**
- * Adds the demo catalog. Each product is added by a command with an id made from its sku: so it is added once,
- * however often and by however many processes this is done.
+ * Adds the demo catalog. Each product and coupon is added by a command with an id made from its sku or code: so it is
+ * added once, however often and by however many processes this is done.
  * @returns how many products were added now
  */
 export async function addDemoCatalog(engine: Engine): Promise<number> {
@@ -27,14 +33,24 @@ export async function addDemoCatalog(engine: Engine): Promise<number> {
       return engine.executor.execute({ commandId, name: 'AddProduct', data, actor: SYSTEM, correlationId: commandId });
     }),
   );
-  await engine.reachAll(['ProductAdded'], engine.tail.head, 30_000);
+  await addDemoCoupons(engine);
+  await engine.reachAll(['ProductAdded', 'CouponAdded'], engine.tail.head, 30_000);
   return outcomes.filter((it) => it.outcome === 'succeeded' && !it.receipt.replayed).length;
+}
+
+async function addDemoCoupons(engine: Engine): Promise<void> {
+  await Promise.all(
+    COUPONS.map((data) => {
+      const commandId = idFor(`coupon ${data.code}`);
+      return engine.executor.execute({ commandId, name: 'AddCoupon', data, actor: SYSTEM, correlationId: commandId });
+    }),
+  );
 }
 
 /** Whether the store is empty, or its filling with the demo catalog was interrupted. */
 export async function wantsDemoCatalog(engine: Engine): Promise<boolean> {
   if (engine.tail.head === 0) return true;
-  const ids = demoProducts().map(({ sku }) => idFor(sku));
+  const ids = [...demoProducts().map(({ sku }) => idFor(sku)), ...COUPONS.map(({ code }) => idFor(`coupon ${code}`))];
   const { size } = await engine.commands.find(ids);
   return size > 0 && size < ids.length;
 }

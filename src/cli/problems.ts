@@ -1,12 +1,17 @@
 import { z } from 'zod';
 import { InvalidSettings } from '../config.ts';
+import { WrongMasterKey } from '../eventsourcing/key-ring.ts';
 import { isDatabaseAway, refusalOf } from '../platform/failures.ts';
 import { FolderInUse } from '../platform/folder-lock.ts';
+import { NoMasterKey } from '../platform/master-key.ts';
+import { SimulatorPortTaken } from '../simulators/simulator.ts';
+
+const SPEAK_FOR_THEMSELVES = [InvalidSettings, FolderInUse, NoMasterKey, WrongMasterKey, SimulatorPortTaken];
 
 /** What a user can do something about, in a line for them; undefined for what is broken in here. */
 export function problemOf(error: unknown): string | undefined {
-  if (error instanceof InvalidSettings || error instanceof FolderInUse) return error.message;
   if (!(error instanceof Error)) return undefined;
+  if (SPEAK_FOR_THEMSELVES.some((kind) => error instanceof kind)) return error.message;
   const { syscall, path } = systemError.parse(error);
   if (syscall === 'listen' || syscall === 'getaddrinfo') {
     return `The server cannot listen: ${error.message}. Set PORT and HOST to an address of this machine that is free.`;

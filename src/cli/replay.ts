@@ -5,13 +5,15 @@ import { currency } from '../contexts/values.ts';
 import { CannotReplay } from './replay/cannot-replay.ts';
 import { CartApi } from './replay/cart-api.ts';
 import { Check } from './replay/check.ts';
+import { CheckOut } from './replay/check-out.ts';
 import { Fault, GraphQLClient } from './replay/graphql-client.ts';
 import { inParallel } from './replay/in-parallel.ts';
 import { readInvoices } from './replay/invoices.ts';
 import { type FilledCart, Load } from './replay/load.ts';
+import { OrderApi } from './replay/order-api.ts';
 import { Patience } from './replay/patience.ts';
 import { showProgress } from './replay/progress.ts';
-import { type ReplayReport, reportOf } from './replay/report.ts';
+import { type Phase, type ReplayReport, reportOf } from './replay/report.ts';
 import { summaryOf } from './replay/summary.ts';
 import { Tally } from './replay/tally.ts';
 
@@ -28,13 +30,14 @@ const replayOptions = z.object({
     .optional(),
   parallel: z.coerce.number(PARALLEL).int(PARALLEL).min(1, PARALLEL).max(256, PARALLEL),
   currency,
+  checkout: z.boolean().default(false),
   json: z.boolean().default(false),
 });
 type ReplayOptions = z.output<typeof replayOptions>;
 
 /**
- * `cartstream replay`: sends the invoices of a CSV file through the GraphQL API as carts, reads them back, and prints a
- * summary. The exit code is 1 where anything is not as it must be.
+ * `cartstream replay`: sends the invoices of a CSV file through the GraphQL API as carts, reads them back, makes paid
+ * orders of them where that is wanted, and prints a summary. The exit code is 1 where anything is not as it must be.
  * @param given the options as they were typed
  */
 export async function replay(file: string, given: unknown): Promise<void> {
@@ -64,17 +67,25 @@ async function run(file: string, options: ReplayOptions): Promise<ReplayReport> 
   });
   await expectAnswer(client, options.url);
   const api = new CartApi(client);
-  const begun = performance.now();
-  const { filled, givenUp } = await fillCarts(file, size, api, tally, options);
-  const loadSeconds = (performance.now() - begun) / 1_000;
-  return reportOf(tally, await checkCarts(filled, api, tally, options), loadSeconds, givenUp);
+  const load = await fillCarts(file, size, api, tally, options);
+  const filled = load.work;
+  const check = await checkCarts(filled, api, tally, options);
+  const orders = options.checkout ? await checkOutCarts(filled, new OrderApi(client), tally, options) : undefined;
+  return reportOf(tally, load, check, orders);
 }
 
 /** What is kept of every cart until it is read back is its id and a short text: some 15 bytes for each of its lines. */
-async function fillCarts(file: string, size: number, api: CartApi, tally: Tally, options: ReplayOptions) {
+async function fillCarts(
+  file: string,
+  size: number,
+  api: CartApi,
+  tally: Tally,
+  options: ReplayOptions,
+): Promise<Phase<readonly FilledCart[]>> {
+  const begun = performance.now();
   const patience = patienceFor(options);
   const load = new Load(api, tally, options.currency, patience);
-  const progress = showProgress('Filling', size, !options.json);
+  const progress = showProgress('Filling', size, ['carts', 'lines'], !options.json);
   const filled: FilledCart[] = [];
   let reached = 0;
   try {
@@ -88,13 +99,13 @@ async function fillCarts(file: string, size: number, api: CartApi, tally: Tally,
   } finally {
     progress.end();
   }
-  return { filled, givenUp: patience.isOver };
+  return { work: filled, seconds: secondsSince(begun), givenUp: patience.isOver };
 }
 
 async function checkCarts(filled: readonly FilledCart[], api: CartApi, tally: Tally, options: ReplayOptions) {
   const patience = patienceFor(options);
   const check = new Check(api, tally, patience);
-  const progress = showProgress('Checking', filled.length, !options.json);
+  const progress = showProgress('Checking', filled.length, ['carts', 'lines'], !options.json);
   try {
     const read = async (cart: FilledCart) => {
       await check.read(cart);
@@ -105,6 +116,34 @@ async function checkCarts(filled: readonly FilledCart[], api: CartApi, tally: Ta
     progress.end();
   }
   return check;
+}
+
+async function checkOutCarts(
+  filled: readonly FilledCart[],
+  api: OrderApi,
+  tally: Tally,
+  options: ReplayOptions,
+): Promise<Phase<CheckOut>> {
+  const begun = performance.now();
+  const patience = patienceFor(options);
+  const checkOut = new CheckOut(api, tally, patience);
+  const progress = showProgress('Checking out', filled.length, ['orders', 'paid', 'per second'], !options.json);
+  try {
+    const order = async (cart: FilledCart) => {
+      await checkOut.order(cart);
+      const { paid } = checkOut.outcomes;
+      const perSecond = Number((paid / secondsSince(begun)).toFixed(1));
+      progress.reach(checkOut.carts, { orders: checkOut.placed, paid, 'per second': perSecond });
+    };
+    await inParallel(filled, options.parallel, order, () => !patience.isOver);
+  } finally {
+    progress.end();
+  }
+  return { work: checkOut, seconds: secondsSince(begun), givenUp: patience.isOver };
+}
+
+function secondsSince(begun: number): number {
+  return (performance.now() - begun) / 1_000;
 }
 
 /** All that is in flight failed for good, and nothing was answered meanwhile: nobody is there any more. */

@@ -5,12 +5,16 @@ import { randomIds } from '../platform/ids.ts';
 import { createLogger } from '../platform/logger.ts';
 import { startServer } from '../server/server.ts';
 import { addDemoCatalog, wantsDemoCatalog } from './demo-catalog.ts';
-import { openStore } from './store.ts';
+import { openOutside } from './outside.ts';
+import { shopEngineSettings } from './shop-engine-settings.ts';
+import { stopOnSignal } from './stop-on-signal.ts';
+import { openProtectedStore } from './store.ts';
 
 export async function serve({ seed }: { seed: boolean }): Promise<void> {
   const settings = readSettings();
   const logger = createLogger(settings.LOG_LEVEL);
-  const database = await openStore(settings, logger);
+  const { database, masterKey } = await openProtectedStore(settings, logger);
+  const outside = await openOutside(settings, logger, { mayStart: true });
   const server = await startServer(
     {
       host: settings.HOST,
@@ -20,30 +24,32 @@ export async function serve({ seed }: { seed: boolean }): Promise<void> {
       corsOrigins: settings.CORS_ORIGINS,
       readWaitMs: settings.READ_WAIT_MS,
       defaultCurrency: settings.DEFAULT_CURRENCY,
+      ...shopEngineSettings(settings),
     },
     {
       database,
+      masterKey,
+      outside: outside.parties,
       logger,
       clock: systemClock,
       ids: randomIds,
       prepare: async (engine) => {
         if (!seed || !(await wantsDemoCatalog(engine))) return;
-        logger.info({ products: await addDemoCatalog(engine) }, 'the empty store was filled with the demo catalog');
+        const products = await addDemoCatalog(engine);
+        if (products > 0) logger.info({ products }, 'the empty store was filled with the demo catalog');
       },
     },
   );
   const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST;
+  outside.announce(`http://${host}:${server.port}`);
   const durability =
     database.engine === 'pglite' ? 'survives a crash of this process, not of the machine' : 'as durable as the server';
   logger.info({ engine: database.engine, durability, auth: settings.AUTH_MODE }, 'store open');
   process.stdout.write(`cartstream is ready: http://${host}:${server.port}/graphql\n`);
 
-  const stop = async (signal: string) => {
-    logger.info({ signal }, 'stopping');
+  stopOnSignal(logger, async () => {
     await server.stop();
+    await outside.stop();
     await database.close();
-    process.exit(0);
-  };
-  process.once('SIGTERM', (signal) => void stop(signal));
-  process.once('SIGINT', (signal) => void stop(signal));
+  });
 }

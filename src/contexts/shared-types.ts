@@ -1,45 +1,60 @@
-import type { ObjectRef } from '@pothos/core';
-import type { ProjectedRow } from '../eventsourcing/projection.ts';
+import type { ObjectRef, OutputRef } from '@pothos/core';
+import type { Receipt } from '../eventsourcing/command.ts';
 import type { BuilderTypes } from '../graphql/builder.ts';
 import type { RequestContext } from '../graphql/context.ts';
+import type { ValueTypes } from '../graphql/events.ts';
 import type { SchemaKit } from '../graphql/schema-kit.ts';
-import type { Money } from './values.ts';
+import { addValueTypes } from './shared-values.ts';
 
 /** A type of one context that others may link to, without knowing more of it. */
 export interface EntityLink {
-  readonly ref: ObjectRef<BuilderTypes, ProjectedRow>;
-  load(key: string, context: RequestContext): Promise<ProjectedRow | undefined>;
+  readonly ref: ObjectRef<BuilderTypes, object>;
+  load(key: string, context: RequestContext): Promise<object | undefined>;
+}
+
+export interface OrderPayload {
+  readonly order: object;
+  readonly receipt: Receipt;
+}
+
+export type PersonalDataState = 'PRESENT' | 'MASKED' | 'FORGOTTEN';
+
+const PERSONAL_DATA_MEANINGS: Record<PersonalDataState, string> = {
+  PRESENT: 'It can be read.',
+  MASKED: 'It is there, but not for you.',
+  FORGOTTEN: 'It was forgotten: nobody can read it any more.',
+};
+
+/** @param isVisible the caller may read it @param isForgotten there is no key to read it with any more */
+export function personalDataState(isVisible: boolean, isForgotten: boolean): PersonalDataState {
+  if (!isVisible) return 'MASKED';
+  return isForgotten ? 'FORGOTTEN' : 'PRESENT';
 }
 
 /** Types of the schema that several contexts show. */
 export function addSharedTypes({ builder, rejections }: SchemaKit) {
-  const money = builder.objectRef<Money>('Money').implement({
-    description: 'An amount of money, exact: never a float.',
-    audience: 'public',
-    fields: (t) => ({
-      amountMinor: t.field({
-        type: 'SafeInt',
-        description: "In the currency's smallest unit: 1.99 GBP is 199.",
-        resolve: (it) => it.amountMinor,
-      }),
-      currency: t.field({ type: 'Currency', description: 'An ISO 4217 code.', resolve: (it) => it.currency }),
-    }),
-  });
-  const moneyInput = builder.inputType('MoneyInput', {
-    description: 'An amount of money, exact: never a float.',
-    fields: (t) => ({
-      amountMinor: t.field({
-        type: 'SafeInt',
-        required: true,
-        description: "In the currency's smallest unit: 1.99 GBP is 199.",
-      }),
-      currency: t.field({ type: 'Currency', required: true, description: 'An ISO 4217 code.' }),
-    }),
+  const values = addValueTypes(builder);
+  const personalData = builder.enumType('PersonalDataState', {
+    description:
+      "How far personal fields can be read: by this caller's right (MASKED), or at all (FORGOTTEN). Fields that cannot be read are null.",
+    values: Object.fromEntries(
+      Object.entries(PERSONAL_DATA_MEANINGS).map(([name, description]) => [name, { description }]),
+    ) as Record<PersonalDataState, { description: string }>,
   });
   const links = new Map<string, EntityLink>();
+  const valueTypes = new Map<string, OutputRef>([
+    ['Money', values.money],
+    ['Discount', values.discount],
+    ['Address', values.address],
+    ['MovedLine', values.movedLine],
+    ['OrderedLine', values.orderedLine],
+    ['ReturnedLine', values.returnedLine],
+  ]);
   return {
-    money,
-    moneyInput,
+    ...values,
+    personalData,
+    /** What commands end with that make or change an order; declared by the context that knows orders. */
+    orderPayload: builder.objectRef<OrderPayload>('OrderPayload'),
     insufficientStock: rejections.declareRejection('InsufficientStock', 'Less is in stock than was asked for.', {
       sku: { type: 'String', description: 'The product that is scarce.' },
       requested: { type: 'Int', description: 'How many pieces were asked for.' },
@@ -55,6 +70,14 @@ export function addSharedTypes({ builder, rejections }: SchemaKit) {
     /** Lets other contexts link to a type of this one. */
     provideLink(name: string, link: EntityLink): void {
       links.set(name, link);
+    },
+    /** Lets payloads of events show a type of this context, by the name that the zod schema carries in its meta. */
+    provideValueType(name: string, ref: OutputRef): void {
+      valueTypes.set(name, ref);
+    },
+    /** Every type that payloads of events are made of beside the plain ones; complete when all contexts are declared. */
+    valueTypes(): ValueTypes {
+      return { ...Object.fromEntries(valueTypes), Currency: 'Currency', JSON: 'JSON' };
     },
     /** The link to another context's type; to be asked for when the schema is built, not before. */
     linkTo(name: string): EntityLink {

@@ -39,6 +39,11 @@ export function isAudience(actor: Actor, audience: Audience): boolean {
   return BEYOND_AUDIENCES.includes(actor.kind) || MEMBERS[audience].includes(actor.kind);
 }
 
+/** Whether they are the same, or the one acts for the shop: what somebody did is for themselves and for staff. */
+export function isThemselvesOrStaff(viewer: Actor, actor: Actor): boolean {
+  return actsForStaff(viewer) || (viewer.kind === actor.kind && viewer.id === actor.id);
+}
+
 /** Staff and those beyond every audience: they may see and change what belongs to others. */
 export function actsForStaff(actor: Actor): boolean {
   return isAudience(actor, 'staff');

@@ -1,7 +1,12 @@
 import type { z } from 'zod';
 import type { Audience } from './actor.ts';
+import type { CommandRecords } from './command-records.ts';
+import type { DeadLetters } from './dead-letters.ts';
 import type { AnyCommand, AnyEvent, Decider } from './decider.ts';
+import type { Effect, EffectContext } from './effect.ts';
 import type { EventDefinition } from './event.ts';
+import type { EventLog } from './event-log.ts';
+import type { LogTail } from './log-tail.ts';
 import type { ReadTable } from './read-table.ts';
 
 /** A type of command. Its schema is the single source of the rules for its input. */
@@ -12,6 +17,13 @@ export interface CommandDefinition<Name extends string = string, Input extends z
   readonly input: Input;
   /** It begins its aggregate: so that there is nothing yet is taken for granted at first, not read. */
   readonly begins?: boolean;
+  /** Its events only begin what a process ends: its outcome is what that process concludes, and until then it runs. */
+  readonly concludedByProcess?: boolean;
+  /**
+   * Its work lies outside: a performer does it before it is decided, outside of any transaction. It is only ever queued,
+   * waits for nothing, and nothing waits behind it.
+   */
+  readonly performed?: boolean;
   /** Which aggregate the command is for. */
   aggregateId(data: z.output<Input>): string;
   /** Keys of the facts that the decision needs. */
@@ -47,10 +59,26 @@ export interface Aggregate<
   readonly decider: Decider<State, Command, Event, Fact>;
   readonly commands: readonly CommandDefinition[];
   readonly events: readonly EventDefinition[];
-  /** The context's own copy of what other contexts publish, that decisions are made from. */
-  readonly facts?: ReadTable<Fact>;
+  /** What decisions are made from: the context's own copy of what other contexts publish, or what the engine keeps. */
+  readonly facts?: ReadTable<Fact> | FactTables<Fact> | FactLoader<Fact>;
+  /** @param state after the event */
+  effectsOf?(event: Event, state: State, context: EffectContext): readonly Effect[];
 }
 
-export function streamIdOf(aggregateType: string, aggregateId: string): string {
-  return `${aggregateType}-${aggregateId}`;
+/** Where the engine keeps what happened. */
+export interface EngineStores {
+  readonly log: EventLog;
+  readonly tail: LogTail;
+  readonly commandRecords: CommandRecords;
+  readonly deadLetters: DeadLetters;
+}
+
+/** Several tables: the fact under the key `coupons:X` is the row X of the table that is called coupons here. */
+export interface FactTables<Fact> {
+  readonly tables: Readonly<Record<string, ReadTable<Fact>>>;
+}
+
+/** Facts that are read from the engine's own stores, fresh for each decision. */
+export interface FactLoader<Fact> {
+  load(stores: EngineStores, keys: readonly string[]): Promise<ReadonlyMap<string, Fact>>;
 }

@@ -1,9 +1,22 @@
-import { type Aggregate, type CommandDefinition, streamIdOf } from './aggregate.ts';
-import { type AcceptedCommand, companionTarget, type StreamState } from './decision-batch.ts';
+import type { AcceptedCommand } from './accepted-command.ts';
+import type { Aggregate, CommandDefinition } from './aggregate.ts';
+import { companionTarget, type StreamState } from './decision-batch.ts';
 import type { EventLog } from './event-log.ts';
+import { streamIdOf } from './stream-id.ts';
 
 /** Where the facts of each aggregate come from, by their keys. */
 export type FactSources = ReadonlyMap<Aggregate, (keys: readonly string[]) => Promise<ReadonlyMap<string, unknown>>>;
+
+/** A state as this process last saw it. It may have moved on: the append finds out. */
+export interface KnownState extends StreamState {
+  /** It is known to have moved on: what came since is read before it is used. */
+  readonly isOutdated?: boolean;
+}
+
+export interface KnownStates {
+  get(streamId: string): KnownState | undefined;
+  set(streamId: string, state: KnownState): void;
+}
 
 /** Loads what the commands of a batch are decided on: one query for all states, one a table for all facts. */
 export class BatchNeeds {
@@ -19,27 +32,34 @@ export class BatchNeeds {
 
   /**
    * The state of every stream that there is and that the batch touches.
-   * @param known states that may be outdated: the append finds out
+   * @param known what is read here is added to it
    * @returns with `doubtful`: streams whose state was taken from there, or assumed because a command begins them
    */
-  async states(batch: readonly AcceptedCommand[], known: { get(streamId: string): StreamState | undefined }) {
+  async states(batch: readonly AcceptedCommand[], known: KnownStates) {
     const wanted = this.#wantedStreams(batch);
     const states = new Map<string, StreamState>();
     const doubtful = new Set(
       batch.filter((it) => it.definition.begins === true && it.attempts === 0).flatMap((it) => it.streamIds),
     );
+    const toRead = new Map<string, number>();
     for (const streamId of wanted.keys()) {
       const state = known.get(streamId);
-      if (state === undefined) continue;
-      states.set(streamId, state);
-      doubtful.add(streamId);
+      if (state !== undefined) {
+        states.set(streamId, { version: state.version, state: state.state });
+        if (state.isOutdated === true) doubtful.delete(streamId);
+        else doubtful.add(streamId);
+      }
+      if (!doubtful.has(streamId)) toRead.set(streamId, state?.version ?? 0);
     }
-    const missing = [...wanted.keys()].filter((streamId) => !doubtful.has(streamId));
-    for (const event of await this.#log.readStreams(missing)) {
+    for (const event of await this.#log.readStreamsAfter(toRead)) {
       const decider = wanted.get(event.streamId)?.decider;
       if (decider === undefined) continue;
       const before = states.get(event.streamId)?.state ?? decider.initialState;
       states.set(event.streamId, { version: event.version, state: decider.evolve(before, event) });
+    }
+    for (const streamId of toRead.keys()) {
+      const state = states.get(streamId);
+      if (state !== undefined) known.set(streamId, state);
     }
     return { states, doubtful };
   }
@@ -47,8 +67,8 @@ export class BatchNeeds {
   /** The rows of each aggregate's facts that the commands name. */
   async facts(batch: readonly AcceptedCommand[]): Promise<Map<Aggregate, ReadonlyMap<string, unknown>>> {
     const keys = new Map<Aggregate, Set<string>>();
-    for (const { aggregate, definition, data } of batch) {
-      const named = definition.facts?.(data) ?? [];
+    for (const { aggregate, definition, data, refusal } of batch) {
+      const named = refusal === undefined ? (definition.facts?.(data) ?? []) : [];
       const known = keys.get(aggregate) ?? new Set();
       for (const key of named) known.add(key);
       keys.set(aggregate, known);
@@ -67,8 +87,9 @@ export class BatchNeeds {
 
   #wantedStreams(batch: readonly AcceptedCommand[]): Map<string, Aggregate> {
     const wanted = new Map<string, Aggregate>();
-    for (const { streamId, aggregate, definition, data } of batch) {
+    for (const { streamId, aggregate, definition, data, refusal } of batch) {
       wanted.set(streamId, aggregate);
+      if (refusal !== undefined) continue;
       for (const companion of this.#companions(definition, data)) wanted.set(companion.streamId, companion.aggregate);
     }
     return wanted;

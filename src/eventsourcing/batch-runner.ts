@@ -2,20 +2,24 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../platform/clock.ts';
 import { isDatabaseAway } from '../platform/failures.ts';
 import type { Ids } from '../platform/ids.ts';
+import type { AcceptedCommand } from './accepted-command.ts';
 import type { Aggregate } from './aggregate.ts';
-import type { BatchNeeds } from './batch-needs.ts';
-import { type CommandOutcome, Contended } from './command.ts';
+import type { AppendedUnit } from './append-unit.ts';
+import type { BatchNeeds, KnownState } from './batch-needs.ts';
+import { type CommandOutcome, Contended, NotRun } from './command.ts';
 import { type CommandStore, replay, type StoredCommand } from './command-store.ts';
 import { outcomeUnknown, retryWhileAway } from './database-away.ts';
-import { type AcceptedCommand, DecisionBatch, type StreamState, type Unit } from './decision-batch.ts';
+import { DecisionBatch, type StreamState, type Unit } from './decision-batch.ts';
 import type { RecordedEvent } from './event.ts';
-import type { AppendedUnit, EventLog } from './event-log.ts';
+import type { EventLog } from './event-log.ts';
 import type { LogTail } from './log-tail.ts';
 import type { Rejection } from './rejection.ts';
 
 const MAX_ATTEMPTS = 20;
 /** A state weighs about as much as the events it was folded from. */
 const CACHED_EVENTS = 400_000;
+/** No state weighs more: however long its stream is, it is worth keeping. */
+const MAX_WEIGHT = 50_000;
 /** More than these are not listed in a version conflict. */
 const MAX_EVENTS_SINCE = 500;
 
@@ -35,6 +39,8 @@ export interface BatchParts {
   readonly tail: LogTail;
   readonly clock: Clock;
   readonly ids: Ids;
+  /** Called after an append that did more than add events: it queued, finished or cancelled commands. */
+  onWork(): void;
 }
 
 /** Takes batches of commands from what they are decided on to what became of them. */
@@ -43,11 +49,10 @@ export class BatchRunner {
   readonly #aggregates: ReadonlyMap<string, Aggregate>;
   readonly #needs: BatchNeeds;
   /** States as this process last saw them. They may be outdated: the append finds out. */
-  readonly #states = new LRUCache<string, StreamState>({
+  readonly #states = new LRUCache<string, KnownState>({
     maxSize: CACHED_EVENTS,
-    sizeCalculation: ({ version }) => version + 1,
+    sizeCalculation: ({ version }) => Math.min(version + 1, MAX_WEIGHT),
   });
-  #appending = 0;
 
   /** @param aggregates by the names of the commands that they take */
   constructor(parts: BatchParts, aggregates: ReadonlyMap<string, Aggregate>, needs: BatchNeeds) {
@@ -64,7 +69,8 @@ export class BatchRunner {
     try {
       return await this.#decideAndAppend(batch);
     } catch (error) {
-      for (const { streamId } of batch) this.#states.delete(streamId);
+      // Companions' too: what is taken from memory makes a refusal doubtful, and to be decided again.
+      for (const { streamIds } of batch) for (const streamId of streamIds) this.#states.delete(streamId);
       const open = batch.filter(({ answered }) => !answered);
       if (open.length <= 1 || isDatabaseAway(error)) {
         for (const command of open) command.fail(isDatabaseAway(error) ? outcomeUnknown(error) : error);
@@ -72,7 +78,16 @@ export class BatchRunner {
       }
       const half = Math.ceil(open.length / 2);
       const first = await this.run(open.slice(0, half));
-      return [...first, ...(await this.run(open.slice(half)))];
+      // What lost to another writer is run again later: those behind it, of the same stream, are not to overtake it.
+      const held = new Set(first.flatMap(({ streamIds }) => streamIds));
+      const second: RunningCommand[] = [];
+      const behind: RunningCommand[] = [];
+      for (const command of open.slice(half)) {
+        const isHeld = command.streamIds.some((it) => held.has(it));
+        (isHeld ? behind : second).push(command);
+        if (isHeld) for (const streamId of command.streamIds) held.add(streamId);
+      }
+      return [...first, ...(second.length > 0 ? await this.run(second) : []), ...behind];
     }
   }
 
@@ -103,24 +118,32 @@ export class BatchRunner {
     for (const { command, error } of failed.filter(isCertain)) command.fail(error);
     await this.#settleUnstored(unstored.filter(isCertain));
 
-    const again = [...lost.flatMap((unit) => unit.decided), ...[...unstored, ...failed].filter((it) => !isCertain(it))];
-    for (const { streamIds } of again.map(({ command }) => command)) {
-      for (const streamId of streamIds) this.#states.delete(streamId);
-    }
-    return this.#toRunAgain(again.map(({ command }) => command));
+    const lostCommands = [
+      ...lost.flatMap((unit) => unit.decided),
+      ...[...unstored, ...failed].filter((it) => !isCertain(it)),
+    ];
+    const again = new Set(lostCommands.map(({ command }) => command));
+    for (const { streamIds } of again) for (const streamId of streamIds) this.#markOutdated(streamId);
+    for (const [at, unit] of units.entries()) if (appended[at]?.outcome === 'unclaimed') failUnclaimed(unit);
+    // In the order in which they came: those of one stream stay in line.
+    return this.#toRunAgain(batch.filter((command) => again.has(command) && !command.answered));
+  }
+
+  #markOutdated(streamId: string): void {
+    const known = this.#states.get(streamId);
+    if (known !== undefined) this.#states.set(streamId, { ...known, isOutdated: true });
   }
 
   async #appendAndPublish(units: readonly Unit<RunningCommand>[]): Promise<AppendedUnit[]> {
     if (units.length === 0) return [];
     let appended: AppendedUnit[] = [];
-    this.#appending += 1;
+    const publish = this.#parts.tail.beginAppend();
     try {
       appended = await this.#append(units);
       return appended;
     } finally {
-      this.#appending -= 1;
-      const events = appended.flatMap((unit) => (unit.outcome === 'appended' ? unit.events : []));
-      this.#parts.tail.publish(events, this.#appending === 0);
+      publish(appended.flatMap((unit) => (unit.outcome === 'appended' ? unit.events : [])));
+      if (units.some((unit) => unit.work !== undefined)) this.#parts.onWork();
     }
   }
 
@@ -139,11 +162,13 @@ export class BatchRunner {
       const position = eventCount === 0 ? null : (events[end - 1]?.position ?? null);
       const { commandId, correlationId } = command.request;
       const receipt = { commandId, correlationId, version, position, replayed: false };
-      if (rejection === undefined) {
-        const { aggregateId } = command;
-        command.settle({ outcome: 'succeeded', aggregateId, receipt: { ...receipt, status: 'SUCCEEDED' } });
-      } else {
+      const { aggregateId } = command;
+      if (rejection !== undefined) {
         command.settle({ outcome: 'rejected', rejection, receipt: { ...receipt, status: 'REJECTED' } });
+      } else if (command.definition.concludedByProcess === true && eventCount > 0) {
+        command.settle({ outcome: 'accepted', aggregateId, receipt: { ...receipt, status: 'RUNNING' } });
+      } else {
+        command.settle({ outcome: 'succeeded', aggregateId, receipt: { ...receipt, status: 'SUCCEEDED' } });
       }
     }
   }
@@ -177,11 +202,12 @@ export class BatchRunner {
     const stored = await this.#parts.commands.find(commands.map(({ request }) => request.commandId));
     const again: RunningCommand[] = [];
     for (const command of commands) {
-      const known = stored.get(command.request.commandId);
+      const known = outcomeOf(command, stored);
       if (known !== undefined) command.settle(replay(known, command.fingerprint, isOwn(command, known)));
-      else if (command.attempts >= MAX_ATTEMPTS)
+      else if (command.attempts >= MAX_ATTEMPTS) {
+        for (const streamId of command.streamIds) this.#states.delete(streamId);
         command.fail(new Contended('Others were first too often: send it again.'));
-      else again.push(command);
+      } else again.push(command);
     }
     return again;
   }
@@ -201,7 +227,7 @@ export class BatchRunner {
       const ids = units.flatMap((unit) => unit.commands.map(({ commandId }) => commandId));
       const stored = await this.#parts.commands.find(ids);
       for (const { command } of units.flatMap((unit) => unit.decided)) {
-        const known = stored.get(command.request.commandId);
+        const known = outcomeOf(command, stored);
         if (known !== undefined) command.settle(replay(known, command.fingerprint, isOwn(command, known)));
       }
       await this.#parts.tail.refresh();
@@ -213,4 +239,20 @@ export class BatchRunner {
 /** Whether it was this very run of the command that stored it, and not another with the same id. */
 function isOwn({ submittedAt, lostAnswer }: RunningCommand, stored: StoredCommand): boolean {
   return lostAnswer && stored.submittedAt.getTime() === submittedAt.getTime();
+}
+
+/** What is stored of a command as its outcome: one from the queue is there before it has one. */
+function outcomeOf(
+  { request, queued }: RunningCommand,
+  stored: ReadonlyMap<string, StoredCommand>,
+): StoredCommand | undefined {
+  const known = stored.get(request.commandId);
+  return queued !== undefined && known?.status === 'QUEUED' ? undefined : known;
+}
+
+/** Which of the unit's claims is gone is not told: those that still hold are given back, and made again. */
+function failUnclaimed(unit: Unit<RunningCommand>): void {
+  for (const { command } of unit.decided) {
+    if (command.queued !== undefined) command.fail(new NotRun('It is not claimed any more.'));
+  }
 }

@@ -1,116 +1,69 @@
+import { createHmac } from 'node:crypto';
 import { z } from 'zod';
+import { conceal, textsIn } from '../platform/redaction.ts';
 import type { Json } from './json.ts';
+import type { KeyRing, SubjectKeys } from './key-ring.ts';
+import { NotStorable, Shield, type StoredKind } from './shield.ts';
 
-/** How a field is protected: `personal` belongs to the subject that a sibling field names, `secret` ends with its command. */
-export type Protection = { readonly kind: 'personal'; readonly subject: string } | { readonly kind: 'secret' };
+export { hashOf, personal, protectedFields, secret } from './protected-fields.ts';
+export { NotStorable, type StoredKind } from './shield.ts';
 
-const protections = z.registry<Protection>();
+/** What most batches need. */
+export const NO_KEYS: SubjectKeys = new Map();
 
-/**
- * Marks a field that holds personal data.
- * @param subject name of the sibling field with the id of the person whom the data belongs to
- */
-export function personal<Field extends z.ZodType>(field: Field, subject: string): Field {
-  return register(field, { kind: 'personal', subject });
+/** Where the stored value is in what was read. */
+export interface Opening<Item> {
+  readonly kind: StoredKind;
+  /** Of its definition. */
+  name(item: Item): string;
+  /** That nothing else of the same definition has. */
+  id(item: Item): string;
+  data(item: Item): unknown;
+  /** The same item with its value opened. */
+  opened(item: Item, data: Json): Item;
 }
 
-/** Marks a field that must not outlive its command, like a payment token. */
-export function secret<Field extends z.ZodType>(field: Field): Field {
-  return register(field, { kind: 'secret' });
-}
-
-/** A copy is marked, since the schema that was handed in may be used elsewhere for something else. */
-function register<Field extends z.ZodType>(field: Field, protection: Protection): Field {
-  const marked = field.clone();
-  protections.add(marked, protection);
-  return marked;
-}
-
-/** The protected fields of a schema, by path; elements of arrays and the like are `[]`. */
-export function protectedFields(schema: z.ZodType): ReadonlyMap<string, Protection> {
-  const found = new Map<string, Protection>();
-  const visited = new Set<z.core.$ZodType>();
-  const visit = (each: z.core.$ZodType, path: string): void => {
-    if (visited.has(each)) return;
-    const protection = protections.get(each as z.ZodType);
-    if (protection !== undefined) {
-      found.set(path, protection);
-      return;
-    }
-    visited.add(each);
-    for (const [name, member] of membersOf(each)) visit(member, `${path}${name}`);
-    visited.delete(each);
-  };
-  visit(schema, '');
-  return found;
-}
-
-function membersOf(schema: z.core.$ZodType): [string, z.core.$ZodType][] {
-  const { def } = (schema as z.core.$ZodTypes)._zod;
-  switch (def.type) {
-    case 'object': {
-      const members = Object.entries(def.shape).map(([name, it]): [string, z.core.$ZodType] => [`.${name}`, it]);
-      return def.catchall === undefined ? members : [...members, ['.*', def.catchall]];
-    }
-    case 'array':
-      return [['[]', def.element]];
-    case 'set':
-      return [['[]', def.valueType]];
-    case 'record':
-    case 'map':
-      return [
-        ['{}', def.keyType],
-        ['[]', def.valueType],
-      ];
-    case 'tuple':
-      return [...def.items, ...(def.rest ? [def.rest] : [])].map((it) => ['[]', it]);
-    case 'union':
-      return def.options.map((it) => ['', it]);
-    case 'intersection':
-      return [
-        ['', def.left],
-        ['', def.right],
-      ];
-    case 'pipe':
-      return [
-        ['', def.in],
-        ['', def.out],
-      ];
-    case 'lazy':
-      return [['', def.getter()]];
-    case 'optional':
-    case 'nullable':
-    case 'default':
-    case 'prefault':
-    case 'nonoptional':
-    case 'success':
-    case 'catch':
-    case 'readonly':
-    case 'promise':
-      return [['', def.innerType]];
-    default:
-      return [];
-  }
-}
-
-/** A value that may not be stored, with the reason. Nothing was written. */
-export class NotStorable extends Error {
-  override readonly name = 'NotStorable';
+/** A command's input before it is sealed. */
+interface CommandToStore {
+  readonly commandId: string;
+  readonly name: string;
+  readonly input: Json;
 }
 
 /**
  * The single way of events, command inputs and read rows to the database and back.
  *
- * A schema with protected fields is refused until there are keys to encrypt with: personal data never reaches the
- * database in the clear by being early.
+ * Protected fields are sealed on the way there and opened on the way back. Which those are is found once for each schema,
+ * and values of all others are never looked into. Keys are fetched for a batch at a time, before it is sealed or after it
+ * was read; the rest needs no waiting. Without keys, a schema with protected fields is refused: personal data never
+ * reaches the database in the clear by being early.
  */
 export class StorageCodec {
+  readonly #keys: KeyRing | undefined;
+  readonly #shields: Readonly<Record<StoredKind, Map<string, Shield>>> = {
+    event: new Map(),
+    command: new Map(),
+    row: new Map(),
+  };
+  #isProtecting = false;
+
+  constructor(keys?: KeyRing) {
+    this.#keys = keys;
+  }
+
+  /** Whether anything at all is protected. */
+  get isProtecting(): boolean {
+    return this.#isProtecting;
+  }
+
   /** Says before anything runs that a schema can be stored. @throws {NotStorable} */
-  admit(name: string, schema: z.ZodType): void {
-    const [path] = protectedFields(schema).keys();
-    if (path !== undefined) {
-      throw new NotStorable(`${name} has a protected field (${path}), and this store has no keys to protect it with.`);
-    }
+  admit(name: string, schema: z.ZodType, kind: StoredKind = 'event'): void {
+    const shield = Shield.of(kind, name, schema);
+    if (shield === undefined) return;
+    if (this.#keys === undefined)
+      throw new NotStorable(`${name} has protected fields, and this store has no keys to protect them with.`);
+    this.#shields[kind].set(name, shield);
+    this.#isProtecting = true;
   }
 
   /** @throws {NotStorable} the value does not fit its schema */
@@ -125,9 +78,101 @@ export class StorageCodec {
     return jsonValue.parse(value);
   }
 
-  /** What was written by `encode` is valid by construction: it is not checked again. */
-  decode(stored: unknown): unknown {
-    return stored;
+  /** Adds whose keys it takes to seal a value. */
+  addSubjects(wanted: Set<string>, kind: StoredKind, name: string, data: unknown): void {
+    this.#shields[kind].get(name)?.addSubjects(wanted, data);
+  }
+
+  /** The keys to seal with, made where they were never there. @throws what the driver throws */
+  async keysFor(subjects: ReadonlySet<string>): Promise<SubjectKeys> {
+    return subjects.size === 0 || this.#keys === undefined ? NO_KEYS : this.#keys.ensure(subjects);
+  }
+
+  /** A value as it is stored. What was forgotten by then is not. @throws {NotStorable} nobody is named whose it is */
+  seal(kind: StoredKind, name: string, id: string, data: Json, keys: SubjectKeys): Json {
+    return this.#shields[kind].get(name)?.seal(data, id, keys, this.#hash) ?? data;
+  }
+
+  /** A command that has no end yet, with the names of what is to be wiped when it has one. */
+  sealCommand<Command extends CommandToStore>(command: Command, keys: SubjectKeys): Command {
+    const { name, commandId, input } = command;
+    const shield = this.#shields.command.get(name);
+    if (shield === undefined) return command;
+    return { ...command, input: shield.seal(input, commandId, keys, this.#hash), secrets: shield.secretsIn(input) };
+  }
+
+  /** The same for one that an aggregate or a process sends, whose fingerprint was made without keys. */
+  sealSentCommand<Command extends CommandToStore & { readonly fingerprint: string }>(
+    command: Command,
+    keys: SubjectKeys,
+  ): Command {
+    const sealed = this.sealCommand(command, keys);
+    return sealed === command
+      ? command
+      : { ...sealed, fingerprint: this.fingerprint(command.name, command.fingerprint) };
+  }
+
+  /** A command that has ended: what it must not outlive is gone. */
+  sealEndedCommand<Command extends CommandToStore>(command: Command, keys: SubjectKeys): Command {
+    const { name, commandId, input } = command;
+    const shield = this.#shields.command.get(name);
+    return shield === undefined
+      ? command
+      : { ...command, input: shield.seal(shield.withoutSecrets(input), commandId, keys, this.#hash) };
+  }
+
+  /** What a later read gives of what `seal` made of a value. */
+  kept(kind: StoredKind, name: string, data: Json, sealed: Json): Json {
+    return this.#shields[kind].get(name)?.kept(data, sealed) ?? data;
+  }
+
+  /**
+   * Opens what was read; what has nothing to open is given back as it is. What was written is valid by construction: it is
+   * not checked again.
+   * @throws what the driver throws where the database is away: that is never taken for forgotten
+   */
+  async openAll<Item>(items: Item[], opening: Opening<Item>, { withSecrets = false } = {}): Promise<Item[]> {
+    const shields = this.#shields[opening.kind];
+    if (this.#keys === undefined || !items.some((item) => shields.has(opening.name(item)))) return items;
+    const wanted = new Set<string>();
+    for (const item of items) shields.get(opening.name(item))?.addSealedSubjects(wanted, opening.data(item));
+    const keys = wanted.size === 0 ? NO_KEYS : await this.#keys.load(wanted);
+    return items.map((item) => {
+      const shield = shields.get(opening.name(item));
+      if (shield === undefined) return item;
+      const data = shield.open(opening.data(item), opening.id(item), keys);
+      return opening.opened(item, withSecrets ? data : shield.withoutSecrets(data));
+    });
+  }
+
+  /** A command's input as those may see it who have no right to what is personal in it. */
+  withoutPersonal(commandName: string, input: Json): Json {
+    return this.#shields.command.get(commandName)?.withoutPersonal(input) ?? input;
+  }
+
+  /**
+   * A fingerprint that tells nobody what was guessed: of a command with protected fields, it takes the store's key to make.
+   */
+  fingerprint(commandName: string, plain: string): string {
+    return this.#shields.command.has(commandName) ? this.#hmac(`fingerprint ${plain}`) : plain;
+  }
+
+  /** Takes what is protected in a command's input out of what an error says of it. */
+  conceal(commandName: string, data: unknown, error: unknown): void {
+    const shield = this.#shields.command.get(commandName);
+    if (shield !== undefined) conceal(error, textsIn(shield.protectedPart(data)));
+  }
+
+  /** For look-ups by something personal: the same for the same text, however its letters are written, in this store alone. */
+  keyedHash(text: string): string {
+    return this.#hmac(`look-up ${text.trim().toLowerCase()}`);
+  }
+
+  readonly #hash = (text: string): string => this.keyedHash(text);
+
+  #hmac(text: string): string {
+    if (this.#keys === undefined) throw new NotStorable('This store has no keys to hash with.');
+    return createHmac('sha256', this.#keys.hashKey).update(text).digest('base64');
   }
 }
 

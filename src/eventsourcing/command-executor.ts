@@ -1,13 +1,25 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { z } from 'zod';
+import type { AcceptedCommand, QueuedRun } from './accepted-command.ts';
 import { isAudience } from './actor.ts';
-import { type Aggregate, streamIdOf } from './aggregate.ts';
+import type { Aggregate, CommandDefinition } from './aggregate.ts';
 import { BatchNeeds, type FactSources } from './batch-needs.ts';
 import { type BatchParts, BatchRunner, type RunningCommand } from './batch-runner.ts';
 import type { StorageCodec } from './codec.ts';
-import { type CommandOutcome, type CommandRequest, fingerprintOf, Overloaded } from './command.ts';
+import {
+  type CommandOutcome,
+  type CommandRequest,
+  fingerprintOf,
+  Overloaded,
+  type Schedule,
+  UnknownCommand,
+} from './command.ts';
+import type { ClaimedCommand, CommandQueue } from './command-queue.ts';
 import { replay } from './command-store.ts';
-import { forbidden, validationFailed } from './rejection.ts';
+import { laneOf } from './effect-work.ts';
+import type { Performers } from './performer.ts';
+import { forbidden, type Rejection, validationFailed } from './rejection.ts';
+import { streamIdOf } from './stream-id.ts';
 import { WaitingCommands } from './waiting-commands.ts';
 
 const MAX_BATCH = 256;
@@ -19,6 +31,8 @@ export interface ExecutorParts extends BatchParts {
   readonly aggregates: readonly Aggregate[];
   readonly facts: FactSources;
   readonly codec: StorageCodec;
+  readonly queue: CommandQueue;
+  readonly performers: Performers;
   /** How many batches may be under way: more than one where the database runs beside this process, not within it. */
   readonly batchesAtOnce: number;
 }
@@ -44,7 +58,8 @@ export class CommandExecutor {
     this.#aggregates = new Map(parts.aggregates.flatMap((it) => it.commands.map(({ name }) => [name, it] as const)));
     this.#needs = new BatchNeeds(parts.log, this.#aggregates, parts.facts);
     this.#runner = new BatchRunner(parts, this.#aggregates, this.#needs);
-    for (const { name, input } of parts.aggregates.flatMap((it) => it.commands)) parts.codec.admit(name, input);
+    for (const { name, input } of parts.aggregates.flatMap((it) => it.commands))
+      parts.codec.admit(name, input, 'command');
   }
 
   /**
@@ -64,6 +79,68 @@ export class CommandExecutor {
     }
   }
 
+  /**
+   * Stores a command that is to be run later.
+   * @throws {OutcomeUnknown}
+   */
+  async enqueue(request: CommandRequest, schedule: Schedule): Promise<CommandOutcome> {
+    const { rejection, aggregate, definition, data } = this.#check(request);
+    if (rejection !== undefined) return { outcome: 'rejected', rejection };
+    const { commandId, name, actor, expectedVersion, correlationId, causationId } = request;
+    const fingerprint = this.#fingerprint(request);
+    if (this.#isTooLate(schedule)) {
+      // Whoever sends it again, because an answer was lost, is told what became of it.
+      const stored = (await this.#parts.commands.find([commandId])).get(commandId);
+      if (stored !== undefined) return replay(stored, fingerprint);
+      const message = 'must be later than dueAt, and not have passed';
+      return { outcome: 'rejected', rejection: validationFailed([{ path: ['schedule', 'deadline'], message }]) };
+    }
+    const aggregateId = definition.aggregateId(data);
+    const isNew = await this.#parts.queue.add({
+      commandId,
+      name,
+      aggregateType: aggregate.type,
+      aggregateId,
+      input: this.#parts.codec.encodeValid(data),
+      fingerprint,
+      actor,
+      expectedVersion,
+      ...schedule,
+      lane: laneOf(definition, streamIdOf(aggregate.type, aggregateId), commandId),
+      correlationId,
+      causationId,
+    });
+    const stored = isNew ? undefined : (await this.#parts.commands.find([commandId])).get(commandId);
+    if (stored !== undefined) return replay(stored, fingerprint);
+    const receipt = { commandId, correlationId, status: 'QUEUED', version: null, position: null } as const;
+    return { outcome: 'accepted', aggregateId, receipt: { ...receipt, replayed: false } };
+  }
+
+  /**
+   * Runs a command that was claimed from the queue to its end.
+   * @throws {NotRun} it was not tried @throws what `execute` throws
+   */
+  async runClaimed(command: ClaimedCommand, queued: QueuedRun): Promise<CommandOutcome> {
+    // Where rules became stricter since it was queued, that is its outcome, and is stored as such.
+    const checked = this.#check(command.request);
+    const { aggregate, definition, data, rejection } = checked;
+    if (definition.performed !== true || rejection !== undefined) return this.#wait(checked, command, queued);
+    const streamId = streamIdOf(aggregate.type, command.aggregateId);
+    const about = { aggregate, definition, data, streamId };
+    const { performers, codec } = this.#parts;
+    const run = performers.perform(about, command.request.commandId, command.attempts);
+    const performed = await run.catch((error: unknown) => {
+      codec.conceal(definition.name, data, error);
+      throw error;
+    });
+    return this.#wait(checked, command, queued, performed);
+  }
+
+  /** Whether it takes time outside, and should not be waited for by others. */
+  isPerformed(commandName: string): boolean {
+    return this.#aggregates.get(commandName)?.commands.find((it) => it.name === commandName)?.performed === true;
+  }
+
   /** Waits until everything that was taken has been answered. */
   async drain(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
@@ -71,35 +148,76 @@ export class CommandExecutor {
 
   async #acceptRepeat(request: CommandRequest): Promise<CommandOutcome> {
     const stored = (await this.#parts.commands.find([request.commandId])).get(request.commandId);
-    return stored === undefined ? this.#accept(request) : replay(stored, fingerprintOf(request));
+    return stored === undefined ? this.#accept(request) : replay(stored, this.#fingerprint(request));
   }
 
   async #accept(request: CommandRequest): Promise<CommandOutcome> {
-    const aggregate = this.#aggregates.get(request.name);
-    const definition = aggregate?.commands.find((it) => it.name === request.name);
-    if (aggregate === undefined || definition === undefined) throw new Error(`There is no command ${request.name}.`);
-    if (!isAudience(request.actor, definition.audience)) {
-      return { outcome: 'rejected', rejection: forbidden(`${request.name} is for ${definition.audience} only.`) };
-    }
-    const input = definition.input.safeParse(request.data);
-    if (!input.success)
-      return { outcome: 'rejected', rejection: validationFailed(input.error.issues.map(fieldProblem)) };
+    const checked = this.#check(request);
+    const { rejection, definition } = checked;
+    if (rejection !== undefined) return { outcome: 'rejected', rejection };
+    if (definition.performed === true) throw new Error(`${definition.name} can only be queued.`);
     if (this.#waiting.length >= MAX_WAITING)
       throw new Overloaded('Too many commands are waiting: send it again later.');
-    const aggregateId = definition.aggregateId(input.data);
+    const aggregateId = checked.definition.aggregateId(checked.data);
+    const submittedAt = this.#parts.clock.now();
+    return this.#wait(
+      checked,
+      { request, aggregateId, fingerprint: this.#fingerprint(request), submittedAt },
+      undefined,
+    );
+  }
+
+  #fingerprint(request: CommandRequest): string {
+    return this.#parts.codec.fingerprint(request.name, fingerprintOf(request));
+  }
+
+  #isTooLate({ dueAt, deadline }: Schedule): boolean {
+    if (deadline === undefined) return false;
+    return deadline <= this.#parts.clock.now() || (dueAt !== undefined && deadline <= dueAt);
+  }
+
+  /** What the command is, and why it is not taken: its actor may not send it, or its input is not valid. */
+  #check({ name, actor, data }: CommandRequest): CheckedCommand {
+    const aggregate = this.#aggregates.get(name);
+    const definition = aggregate?.commands.find((it) => it.name === name);
+    if (aggregate === undefined || definition === undefined) throw new UnknownCommand(`There is no command ${name}.`);
+    if (!isAudience(actor, definition.audience)) {
+      const rejection = forbidden(`${name} is for ${definition.audience} only.`);
+      return { aggregate, definition, data: {}, rejection };
+    }
+    const input = definition.input.safeParse(data);
+    if (input.success) return { aggregate, definition, data: input.data, rejection: undefined };
+    return { aggregate, definition, data: {}, rejection: validationFailed(input.error.issues.map(fieldProblem)) };
+  }
+
+  #wait(
+    { aggregate, definition, data, rejection: refusal }: CheckedCommand,
+    { request, aggregateId, fingerprint, submittedAt }: Omit<ClaimedCommand, 'lane' | 'deadline' | 'attempts'>,
+    queued: QueuedRun | undefined,
+    performed?: unknown,
+  ): Promise<CommandOutcome> {
     const streamId = streamIdOf(aggregate.type, aggregateId);
-    return new Promise((settle, fail) => {
+    const streamIds =
+      refusal === undefined ? [streamId, ...this.#needs.companionStreams(definition, data)] : [streamId];
+    const { codec } = this.#parts;
+    const encoded = codec.encodeValid(data);
+    return new Promise<CommandOutcome>((settle, fail) => {
+      // Every member by its name: objects that are made alike are much faster than spread ones, and this is made for
+      // each command.
       this.#waiting.add({
         request,
         definition,
         aggregate,
         aggregateId,
         streamId,
-        data: input.data,
-        streamIds: [streamId, ...this.#needs.companionStreams(definition, input.data)],
-        encoded: this.#parts.codec.encodeValid(input.data),
-        fingerprint: fingerprintOf(request),
-        submittedAt: this.#parts.clock.now(),
+        streamIds,
+        data,
+        encoded,
+        fingerprint,
+        submittedAt,
+        queued,
+        performed,
+        refusal,
         attempts: 0,
         answered: false,
         lostAnswer: false,
@@ -109,6 +227,8 @@ export class CommandExecutor {
         },
         fail(error) {
           this.answered = true;
+          if (queued !== undefined) queued.lane.isBroken = true;
+          codec.conceal(definition.name, data, error);
           fail(error);
         },
       });
@@ -158,6 +278,14 @@ export class CommandExecutor {
       this.#wake = resolve;
     });
   }
+}
+
+interface CheckedCommand {
+  readonly aggregate: Aggregate;
+  readonly definition: CommandDefinition;
+  /** As parsed by the definition's schema; empty for one that is rejected. */
+  readonly data: AcceptedCommand['data'];
+  readonly rejection: Rejection | undefined;
 }
 
 function fieldProblem({ path, message }: z.core.$ZodIssue) {

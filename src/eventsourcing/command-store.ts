@@ -1,17 +1,17 @@
 import { z } from 'zod';
 import type { SqlClient } from '../platform/database.ts';
-import type { CommandOutcome } from './command.ts';
+import { COMMAND_STATUSES, type CommandOutcome, type CommandStatus } from './command.ts';
 import { column } from './read-table.ts';
-import { commandIdReused, type Rejection } from './rejection.ts';
+import { commandIdReused, type Rejection, storedRejection } from './rejection.ts';
 
 /** What is kept of a command for ever, as far as a repeat of it needs. */
 export interface StoredCommand {
   readonly commandId: string;
   readonly aggregateId: string;
   readonly fingerprint: string;
-  readonly status: 'SUCCEEDED' | 'REJECTED';
+  readonly status: CommandStatus;
   readonly rejection: Rejection | null;
-  readonly version: number;
+  readonly version: number | null;
   readonly position: number | null;
   readonly correlationId: string;
   /** When the command was accepted: tells one run of it from another. */
@@ -27,11 +27,9 @@ const storedCommand = z.object({
   commandId: z.string(),
   aggregateId: z.string(),
   fingerprint: z.string(),
-  status: z.enum(['SUCCEEDED', 'REJECTED']),
-  rejection: z
-    .custom<Rejection>((value) => z.object({ code: z.string(), message: z.string() }).safeParse(value).success)
-    .nullable(),
-  version: z.number(),
+  status: z.enum(COMMAND_STATUSES),
+  rejection: storedRejection.nullable(),
+  version: z.number().nullable(),
   position: column.safeInt().nullable(),
   correlationId: z.string(),
   submittedAt: z.date(),
@@ -60,7 +58,6 @@ export function replay(stored: StoredCommand, fingerprint: string, ownAppend = f
   const { commandId, correlationId, status, version, position, aggregateId, rejection } = stored;
   if (stored.fingerprint !== fingerprint) return { outcome: 'rejected', rejection: commandIdReused(commandId) };
   const receipt = { commandId, correlationId, status, version, position, replayed: !ownAppend };
-  return rejection === null
-    ? { outcome: 'succeeded', aggregateId, receipt }
-    : { outcome: 'rejected', rejection, receipt };
+  if (rejection !== null) return { outcome: 'rejected', rejection, receipt };
+  return { outcome: status === 'SUCCEEDED' ? 'succeeded' : 'accepted', aggregateId, receipt };
 }

@@ -22,13 +22,25 @@ export interface CommandRequest {
   readonly causationId?: string | undefined;
 }
 
+/** How far a command has come. */
+export const COMMAND_STATUSES = [
+  'QUEUED',
+  'RUNNING',
+  'SUCCEEDED',
+  'REJECTED',
+  'FAILED',
+  'TIMED_OUT',
+  'CANCELLED',
+] as const;
+export type CommandStatus = (typeof COMMAND_STATUSES)[number];
+
 /** What became of a command. */
 export interface Receipt {
   readonly commandId: string;
   readonly correlationId: string;
-  readonly status: 'SUCCEEDED' | 'REJECTED';
-  /** Of the aggregate, after the command. */
-  readonly version: number;
+  readonly status: CommandStatus;
+  /** Of the aggregate, after the command; null as long as it was not decided. */
+  readonly version: number | null;
   /** Of the command's last event; null if it had none. */
   readonly position: number | null;
   /** It ran before, and nothing was done now. */
@@ -37,6 +49,8 @@ export interface Receipt {
 
 export type CommandOutcome =
   | { readonly outcome: 'succeeded'; readonly aggregateId: string; readonly receipt: Receipt }
+  /** It is stored, and has no outcome yet (QUEUED, RUNNING), or ended without one (FAILED, TIMED_OUT, CANCELLED). */
+  | { readonly outcome: 'accepted'; readonly aggregateId: string; readonly receipt: Receipt }
   | {
       readonly outcome: 'rejected';
       readonly rejection: Rejection;
@@ -45,6 +59,24 @@ export type CommandOutcome =
       /** For a version conflict: what happened since the version that was expected. */
       readonly eventsSince?: readonly RecordedEvent[];
     };
+
+/** When to run a command instead of now. */
+export interface Schedule {
+  /** Absent: as soon as those before it are done. */
+  readonly dueAt?: Date | undefined;
+  /** If it has not been run by then, it never is. */
+  readonly deadline?: Date | undefined;
+}
+
+/** The command is not known to this version of the program; perhaps to another. */
+export class UnknownCommand extends Error {
+  override readonly name = 'UnknownCommand';
+}
+
+/** A queued command was not tried: one before it broke, its deadline passed, or another node has it now. */
+export class NotRun extends Error {
+  override readonly name = 'NotRun';
+}
 
 /** Too many commands wait already. Nothing was done. */
 export class Overloaded extends Error {

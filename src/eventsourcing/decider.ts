@@ -17,6 +17,8 @@ export interface DecisionContext<Fact> {
   readonly now: Date;
   /** Rows of the context's own copy of other contexts' data, by key, as far as the command named them. */
   readonly facts: ReadonlyMap<string, Fact>;
+  /** What the performer of a `performed` command came back with. */
+  readonly performed?: unknown;
 }
 
 /** Events, none of which is a change that was no change; or a rejection. */

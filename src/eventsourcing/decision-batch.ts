@@ -1,29 +1,14 @@
 import type { Ids } from '../platform/ids.ts';
-import { type Aggregate, type CommandDefinition, streamIdOf } from './aggregate.ts';
-import type { CommandRequest } from './command.ts';
+import type { AcceptedCommand, QueuedRun } from './accepted-command.ts';
+import type { Aggregate } from './aggregate.ts';
+import type { AppendUnit, NewCommandRecord, NewEvent, StreamMove } from './append-unit.ts';
+import { NotRun } from './command.ts';
 import { type AnyCommand, type AnyEvent, isRejection } from './decider.ts';
-import type { AppendUnit, NewCommandRecord, NewEvent, StreamMove } from './event-log.ts';
-import type { Json, JsonObject } from './json.ts';
+import type { Effect } from './effect.ts';
+import { WorkDraft } from './effect-work.ts';
+import type { JsonObject } from './json.ts';
 import { isStored, type Rejection, versionConflict } from './rejection.ts';
-
-/** A command that passed its schema and waits for its turn. */
-export interface AcceptedCommand {
-  readonly request: CommandRequest;
-  readonly definition: CommandDefinition;
-  readonly aggregate: Aggregate;
-  readonly aggregateId: string;
-  readonly streamId: string;
-  /** As parsed by the definition's schema. */
-  readonly data: Readonly<Record<string, unknown>>;
-  /** `data` as it is stored. */
-  readonly encoded: Json;
-  readonly fingerprint: string;
-  readonly submittedAt: Date;
-  /** Its own stream, and those of its companions. */
-  readonly streamIds: readonly string[];
-  /** How often it was decided. */
-  readonly attempts: number;
-}
+import { streamIdOf } from './stream-id.ts';
 
 /** An aggregate's state at a version. */
 export interface StreamState {
@@ -50,6 +35,8 @@ interface MutableUnit<Command extends AcceptedCommand> {
   commands: NewCommandRecord[];
   events: NewEvent[];
   decided: DecidedCommand<Command>[];
+  /** Most units have nothing to do beside their events. */
+  draft: WorkDraft | undefined;
 }
 
 /** The events of one command for one stream. */
@@ -60,6 +47,7 @@ interface Part {
   readonly before: StreamState;
   readonly after: StreamState;
   readonly events: readonly AnyEvent[];
+  readonly effects: readonly Effect[];
 }
 
 /**
@@ -76,6 +64,8 @@ export class DecisionBatch<Command extends AcceptedCommand> {
   readonly #now: Date;
   readonly #ids: Ids;
   readonly #units = new Map<string, MutableUnit<Command>>();
+  /** Lanes in which a command has just failed, perhaps only because its state was outdated. */
+  readonly #broken = new Set<object>();
 
   /**
    * @param states of every stream that the commands touch; brought up to what was decided
@@ -96,31 +86,45 @@ export class DecisionBatch<Command extends AcceptedCommand> {
   }
 
   get units(): Unit<Command>[] {
-    return [...new Set(this.#units.values())].map((unit) => ({ ...unit, streams: [...unit.streams.values()] }));
+    return [...new Set(this.#units.values())].map(({ streams, commands, events, decided, draft }) => ({
+      streams: [...streams.values()],
+      commands,
+      events,
+      decided,
+      work: draft?.work,
+    }));
   }
 
   decide(command: Command): void {
+    const { queued } = command;
     try {
+      if (queued !== undefined) this.#checkTurn(queued);
       const { expectedVersion } = command.request;
       const { version } = this.#state(command.streamId, command.aggregate);
-      const decision = this.#decideWithCompanions(command);
+      const decision = command.refusal ?? this.#decideWithCompanions(command);
       // To whom it is not there, its version and events are not told either.
       const isHidden =
         !Array.isArray(decision) && decision.code === 'NOT_FOUND' && decision['id'] === command.aggregateId;
-      if (!isHidden && expectedVersion !== undefined && expectedVersion !== version) {
-        this.unstored.push({ command, rejection: versionConflict(expectedVersion, version) });
+      const isConflict = !isHidden && expectedVersion !== undefined && expectedVersion !== version;
+      const outcome = isConflict ? versionConflict(expectedVersion, version, queued !== undefined) : decision;
+      if (!Array.isArray(outcome)) {
+        // Nobody waits for a queued command who could mend it and send it again: its rejection is its outcome.
+        if (isStored(outcome) || queued !== undefined) this.#add(command, this.#allUnchanged(command), outcome);
+        else this.unstored.push({ command, rejection: outcome });
         return;
       }
-      if (!Array.isArray(decision)) {
-        if (isStored(decision)) this.#add(command, this.#allUnchanged(command), decision);
-        else this.unstored.push({ command, rejection: decision });
-        return;
-      }
-      this.#add(command, decision, undefined);
-      for (const part of decision) this.#states.set(part.streamId, part.after);
+      this.#add(command, outcome, undefined);
+      for (const part of outcome) this.#states.set(part.streamId, part.after);
     } catch (error) {
+      if (queued !== undefined) this.#broken.add(queued.lane);
       this.failed.push({ command, error });
     }
+  }
+
+  /** @throws {NotRun} where a queued command must not be run now */
+  #checkTurn({ lane, deadline }: QueuedRun): void {
+    if (lane.isBroken || this.#broken.has(lane)) throw new NotRun('A command before it broke.');
+    if (deadline !== null && deadline <= this.#now) throw new NotRun('Its deadline has passed.');
   }
 
   #decideWithCompanions(command: Command): Part[] | Rejection {
@@ -146,16 +150,21 @@ export class DecisionBatch<Command extends AcceptedCommand> {
     const streamId = streamIdOf(aggregate.type, aggregateId);
     const before = this.#state(streamId, aggregate);
     const facts = this.#facts.get(aggregate) ?? new Map();
-    const context = { actor: command.request.actor, now: this.#now, facts };
+    const context = { actor: command.request.actor, now: this.#now, facts, performed: command.performed };
     const decision = aggregate.decider.decide({ type, data }, before.state, context);
     if (isRejection(decision)) return decision;
-    const state = decision.reduce((current: unknown, event) => aggregate.decider.evolve(current, event), before.state);
+    let { state } = before;
+    const effects: Effect[] = [];
+    for (const event of decision) {
+      state = aggregate.decider.evolve(state, event);
+      effects.push(...(aggregate.effectsOf?.(event, state, { aggregateId, now: this.#now }) ?? []));
+    }
     const after = { version: before.version + decision.length, state };
-    return { aggregate, aggregateId, streamId, before, after, events: decision };
+    return { aggregate, aggregateId, streamId, before, after, events: decision, effects };
   }
 
   #allUnchanged(command: Command): Part[] {
-    const companions = command.definition.companions?.(command.data) ?? [];
+    const companions = command.refusal === undefined ? (command.definition.companions?.(command.data) ?? []) : [];
     const targets = [command, ...companions.map((it) => companionTarget(this.#aggregates, it))];
     return targets.map((it) => this.#unchanged(it));
   }
@@ -163,7 +172,7 @@ export class DecisionBatch<Command extends AcceptedCommand> {
   #unchanged({ aggregate, aggregateId }: { aggregate: Aggregate; aggregateId: string }): Part {
     const streamId = streamIdOf(aggregate.type, aggregateId);
     const before = this.#state(streamId, aggregate);
-    return { aggregate, aggregateId, streamId, before, after: before, events: [] };
+    return { aggregate, aggregateId, streamId, before, after: before, events: [], effects: [] };
   }
 
   #state(streamId: string, aggregate: Aggregate): StreamState {
@@ -173,6 +182,7 @@ export class DecisionBatch<Command extends AcceptedCommand> {
   #add(command: Command, parts: readonly Part[], rejection: Rejection | undefined): void {
     // Whatever can throw comes before the unit is touched.
     const events = parts.flatMap((part) => part.events.map((event, at) => this.#event(command, part, event, at)));
+    const draft = this.#draft(command, parts);
     const unit = this.#unitOf(parts.map((part) => part.streamId));
     const version = parts[0]?.after.version ?? 0;
     for (const { streamId, aggregate, aggregateId, before, after } of parts) {
@@ -186,19 +196,36 @@ export class DecisionBatch<Command extends AcceptedCommand> {
       });
     }
     unit.events.push(...events);
-    unit.commands.push(record(command, rejection, version));
+    joinDraft(unit, draft);
+    unit.commands.push(record(command, rejection, version, events.length));
     unit.decided.push({ command, rejection, version, eventCount: events.length });
+  }
+
+  #draft(command: Command, parts: readonly Part[]): WorkDraft | undefined {
+    const { queued, request } = command;
+    if (queued === undefined && parts.every(({ effects }) => effects.length === 0)) return undefined;
+    const draft = new WorkDraft(this.#aggregates);
+    for (const { aggregate, aggregateId, effects } of parts) draft.add(effects, command, { aggregate, aggregateId });
+    if (queued !== undefined) draft.claim(request.commandId, queued.node);
+    return draft;
   }
 
   /** The one unit of all these streams: those that there are become one. */
   #unitOf(streamIds: readonly string[]): MutableUnit<Command> {
     const known = [...new Set(streamIds.flatMap((streamId) => this.#units.get(streamId) ?? []))];
-    const unit: MutableUnit<Command> = known[0] ?? { streams: new Map(), commands: [], events: [], decided: [] };
+    const unit: MutableUnit<Command> = known[0] ?? {
+      streams: new Map(),
+      commands: [],
+      events: [],
+      decided: [],
+      draft: undefined,
+    };
     for (const other of known.slice(1)) {
       for (const [streamId, move] of other.streams) unit.streams.set(streamId, move);
       unit.commands.push(...other.commands);
       unit.events.push(...other.events);
       unit.decided.push(...other.decided);
+      joinDraft(unit, other.draft);
     }
     for (const streamId of [...streamIds, ...unit.streams.keys()]) this.#units.set(streamId, unit);
     return unit;
@@ -224,6 +251,12 @@ export class DecisionBatch<Command extends AcceptedCommand> {
   }
 }
 
+/** Adds what comes after it. */
+function joinDraft(unit: { draft: WorkDraft | undefined }, later: WorkDraft | undefined): void {
+  if (unit.draft === undefined) unit.draft = later;
+  else if (later !== undefined) unit.draft.join(later);
+}
+
 /** The aggregate that a companion command is for. */
 export function companionTarget(aggregates: ReadonlyMap<string, Aggregate>, { type, data }: AnyCommand) {
   const aggregate = aggregates.get(type);
@@ -233,9 +266,10 @@ export function companionTarget(aggregates: ReadonlyMap<string, Aggregate>, { ty
 }
 
 function record(
-  { request, definition, aggregate, aggregateId, encoded, fingerprint, submittedAt, attempts }: AcceptedCommand,
+  { request, definition, aggregate, aggregateId, encoded, fingerprint, submittedAt, attempts, queued }: AcceptedCommand,
   rejection: JsonObject | undefined,
   version: number,
+  eventCount: number,
 ): NewCommandRecord {
   return {
     commandId: request.commandId,
@@ -246,9 +280,12 @@ function record(
     fingerprint,
     actorKind: request.actor.kind,
     actorId: request.actor.id,
-    attempts,
+    attempts: queued?.attempts ?? attempts,
     rejection,
+    expectedVersion: request.expectedVersion,
     version,
+    isRunning: definition.concludedByProcess === true && eventCount > 0,
+    wasQueued: queued !== undefined,
     correlationId: request.correlationId,
     causationId: request.causationId ?? null,
     submittedAt: submittedAt.toISOString(),

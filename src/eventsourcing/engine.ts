@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/database.ts';
 import type { Ids } from '../platform/ids.ts';
@@ -6,86 +5,193 @@ import type { Logger } from '../platform/logger.ts';
 import type { Aggregate } from './aggregate.ts';
 import { StorageCodec } from './codec.ts';
 import { CommandExecutor } from './command-executor.ts';
+import { CommandQueue } from './command-queue.ts';
+import { CommandRecords } from './command-records.ts';
 import { CommandStore } from './command-store.ts';
+import { CommandWatch } from './command-watch.ts';
+import { DeadLetters } from './dead-letters.ts';
 import { EventLog } from './event-log.ts';
+import { factSources } from './fact-sources.ts';
+import { KeyRing } from './key-ring.ts';
+import { EVENT_RETRIES, LogFollower } from './log-follower.ts';
 import { LogTail } from './log-tail.ts';
+import { News } from './news.ts';
+import { Node } from './node.ts';
+import { type Performer, Performers } from './performer.ts';
 import { Positions } from './position.ts';
+import { processAggregate } from './process-aggregate.ts';
+import { ProcessFeed } from './process-feed.ts';
+import type { ProcessManager } from './process-manager.ts';
+import { createProcessProjection } from './process-view.ts';
 import type { ProjectedRow, Projection } from './projection.ts';
+import { COMMAND_RETRIES, type RetryPolicy } from './retry-policy.ts';
+import { Scheduler } from './scheduler.ts';
 import { View } from './view.ts';
 
-/** How often a server looks for what other processes appended. An embedded store has no other processes. */
-const POLL_MS = 200;
+const LEASE_SECONDS = 4;
 
 export interface EngineSettings {
   readonly database: Database;
+  /** 32 bytes that protect the keys of personal data. The same for all processes of a store, and never stored in it. */
+  readonly masterKey: Buffer;
   readonly aggregates: readonly Aggregate[];
   readonly projections: readonly Projection[];
+  readonly processes?: readonly ProcessManager[];
+  /** Who does the work of `performed` commands, by their names. */
+  readonly performers?: ReadonlyMap<string, Performer>;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly logger: Logger;
+  /** How long a process may be silent before others take over what it does, in seconds. */
+  readonly leaseSeconds?: number;
+  /** Of all queued commands. Unless it is given, performed ones are tried more often than others. */
+  readonly commandRetries?: RetryPolicy;
+  readonly eventRetries?: RetryPolicy;
+  /** How many batches of queued commands run at the same time. */
+  readonly workers?: number;
 }
 
 /** The event-sourcing engine, running: commands in, events in the log, read tables and live rows out. */
 export class Engine {
   readonly log: EventLog;
+  /** For look-ups by something personal: `keyedHash`. */
+  readonly codec: StorageCodec;
   readonly commands: CommandStore;
+  readonly commandRecords: CommandRecords;
+  readonly deadLetters: DeadLetters;
+  readonly commandWatch: CommandWatch;
   readonly executor: CommandExecutor;
   readonly positions: Positions;
   readonly tail: LogTail;
   readonly #views: ReadonlyMap<string, View<ProjectedRow>>;
-  readonly #stopped = new AbortController();
-  #polling: Promise<void> = Promise.resolve();
+  readonly #feeds: readonly LogFollower[];
+  readonly #node: Node;
+  readonly #scheduler: Scheduler;
+  readonly #news: News;
 
-  /** Starts over a migrated database: projections go on from their checkpoints. */
+  /**
+   * Starts over a migrated database: projections and processes go on from their checkpoints.
+   * @throws {WrongMasterKey}
+   */
   static async start(settings: EngineSettings): Promise<Engine> {
-    const log = new EventLog(
-      settings.database.log,
-      new StorageCodec(),
-      settings.aggregates.flatMap((it) => it.events),
-    );
-    const engine = new Engine(settings, log, await log.head());
-    await Promise.all([...engine.#views.values()].map((view) => view.start()));
-    if (settings.database.engine === 'postgresql') engine.#polling = engine.#poll();
+    const { processes = [] } = settings;
+    const definitions = [...settings.aggregates, ...processes].flatMap((it) => it.events);
+    const keys = await KeyRing.open({
+      client: settings.database.log,
+      masterKey: settings.masterKey,
+      logger: settings.logger,
+    });
+    const codec = new StorageCodec(keys);
+    const log = new EventLog(settings.database.log, codec, definitions);
+    const engine = new Engine(settings, codec, log, await log.head());
+    await engine.#node.start();
+    engine.#scheduler.start();
+    engine.#news.start();
     return engine;
   }
 
-  private constructor(settings: EngineSettings, log: EventLog, head: { epoch: string; position: number }) {
-    const { database, aggregates, clock, ids, logger } = settings;
-    const codec = new StorageCodec();
-    this.log = log;
-    this.commands = new CommandStore(database.log);
-    this.positions = new Positions(head.epoch);
-    this.tail = new LogTail(log, head.position);
-    const { tail } = this;
-    this.#views = new Map(
-      settings.projections.map((projection) => [
-        projection.table.name,
-        new View<ProjectedRow>({ projection, database, log, tail, codec, logger }),
-      ]),
-    );
+  private constructor(
+    settings: EngineSettings,
+    codec: StorageCodec,
+    log: EventLog,
+    head: { epoch: string; position: number },
+  ) {
+    const { database, clock, ids, logger, processes = [] } = settings;
     // An embedded store belongs to this process alone.
     const isAlone = database.engine === 'pglite';
-    const facts = new Map(
-      aggregates.flatMap((aggregate) => {
-        const view = aggregate.facts === undefined ? undefined : this.#views.get(aggregate.facts.name);
-        return view === undefined ? [] : [[aggregate, (keys: readonly string[]) => view.facts(keys, isAlone)] as const];
-      }),
+    this.log = log;
+    this.codec = codec;
+    this.commands = new CommandStore(database.log);
+    this.commandRecords = new CommandRecords(database.derived, codec);
+    this.deadLetters = new DeadLetters(database.derived, codec);
+    this.commandWatch = new CommandWatch(this.commandRecords);
+    this.positions = new Positions(head.epoch);
+    this.tail = new LogTail(log, head.position);
+    const onLost = () => this.#node.refresh();
+    const following = {
+      log,
+      tail: this.tail,
+      clock,
+      ids,
+      logger,
+      onLost,
+      retries: settings.eventRetries ?? EVENT_RETRIES,
+    };
+    const projections = [
+      ...settings.projections,
+      ...(processes.length > 0 ? [createProcessProjection(processes)] : []),
+    ];
+    this.#views = new Map(
+      projections.map((projection) => [
+        projection.table.name,
+        new View<ProjectedRow>({ ...following, projection: projection as Projection, database, codec }),
+      ]),
     );
+    const onWork = () => this.#news.hear('work');
+    this.#feeds = processes.map((process) => {
+      const task = new ProcessFeed(process, database.derived, () => this.#news.hear('queue'));
+      return new LogFollower({ ...following, task, client: database.derived });
+    });
+    const queue = new CommandQueue(database.log, codec, clock, () => this.#news.hear('queue'));
+    const aggregates = [...settings.aggregates, ...processes.map(processAggregate)];
+    const performers = new Performers(aggregates, {
+      performers: settings.performers ?? new Map(),
+      log,
+      commandRecords: this.commandRecords,
+      clock,
+    });
     this.executor = new CommandExecutor({
       aggregates,
       log,
       commands: this.commands,
-      tail,
-      facts,
+      tail: this.tail,
+      facts: factSources(aggregates, this, (table) => {
+        const view = this.#views.get(table);
+        return view && ((keys) => view.facts(keys, isAlone));
+      }),
       codec,
+      queue,
+      performers,
       clock,
       ids,
+      onWork,
       batchesAtOnce: isAlone ? 1 : 2,
+    });
+    this.#node = new Node({
+      client: database.derived,
+      ids,
+      logger,
+      followers: this.followers,
+      isAlone,
+      leaseSeconds: settings.leaseSeconds ?? LEASE_SECONDS,
+    });
+    this.#scheduler = new Scheduler({
+      queue,
+      executor: this.executor,
+      clock,
+      ids,
+      logger,
+      retries: settings.commandRetries ?? COMMAND_RETRIES,
+      workers: settings.workers ?? (isAlone ? 1 : 2),
+      node: () => this.#node.id,
+    });
+    this.#news = new News({
+      database,
+      tail: this.tail,
+      node: this.#node,
+      scheduler: this.#scheduler,
+      commandWatch: this.commandWatch,
+      followers: this.followers,
     });
   }
 
   get views(): readonly View<ProjectedRow>[] {
     return [...this.#views.values()];
+  }
+
+  /** All that follows the log: projections, and the feeds of processes. */
+  get followers(): readonly LogFollower[] {
+    return [...this.views.map((view) => view.follower), ...this.#feeds];
   }
 
   /** The view of a projection that was given at the start. */
@@ -102,30 +208,21 @@ export class Engine {
    */
   async reachAll(eventTypes: readonly string[], position: number, timeoutMs: number): Promise<boolean> {
     const concerned = this.views.filter((view) => eventTypes.some((type) => view.projector.consumes(type)));
-    const reached = await Promise.all(concerned.map((view) => view.projector.reach(position, timeoutMs)));
+    const reached = await Promise.all(concerned.map((view) => view.follower.reach(position, timeoutMs)));
     return reached.every(Boolean);
   }
 
-  /** Answers what was taken, writes checkpoints, and stops. */
-  async stop(): Promise<void> {
-    this.#stopped.abort();
-    await this.executor.drain();
-    await Promise.all([this.#polling, ...this.views.map((view) => view.stop())]);
+  /** The scheduler looks whether something is due now: for clocks that are moved by hand. */
+  wake(): void {
+    this.#scheduler.wake();
   }
 
-  async #poll(): Promise<void> {
-    const { signal } = this.#stopped;
-    let wasAway = false;
-    while (!signal.aborted) {
-      await delay(POLL_MS, undefined, { signal }).catch(() => {});
-      try {
-        await this.tail.refresh();
-        if (wasAway) for (const { projector } of this.views) projector.recheck();
-        wasAway = false;
-      } catch {
-        // The next look is soon; whoever needs the database now is told by their own statement.
-        wasAway = true;
-      }
-    }
+  /** Finishes what is under way, gives back what is this process's alone to do, and stops. */
+  async stop(): Promise<void> {
+    await this.#scheduler.stop();
+    await this.executor.drain();
+    await this.#news.stop();
+    await Promise.all(this.followers.map((follower) => follower.stop()));
+    await this.#node.stop().catch(() => {});
   }
 }

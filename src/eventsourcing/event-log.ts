@@ -1,58 +1,16 @@
 import { z } from 'zod';
 import type { SqlClient } from '../platform/database.ts';
 import { ACTOR_KINDS } from './actor.ts';
-import { streamIdOf } from './aggregate.ts';
-import type { StorageCodec } from './codec.ts';
+import { shortCommand, shortWork } from './append-format.ts';
+import type { AppendedUnit, AppendUnit, NewCommandRecord, NewEvent } from './append-unit.ts';
+import { NO_KEYS, type Opening, type StorageCodec } from './codec.ts';
 import type { EventDefinition, RecordedEvent } from './event.ts';
-import type { Json, JsonObject } from './json.ts';
+import type { Json } from './json.ts';
+import type { SubjectKeys } from './key-ring.ts';
 import { column } from './read-table.ts';
+import { streamIdOf } from './stream-id.ts';
 
-/** A stream in a unit: the version that was decided on (0: not there yet) and the one after. */
-export interface StreamMove {
-  readonly streamId: string;
-  readonly aggregateType: string;
-  readonly aggregateId: string;
-  readonly decidedOn: number;
-  readonly version: number;
-}
-
-/** An event before it has a place in the log. */
-export type NewEvent = Omit<RecordedEvent, 'position' | 'recordedAt'>;
-
-/** A command's outcome before it is stored. */
-export interface NewCommandRecord {
-  readonly commandId: string;
-  readonly name: string;
-  readonly aggregateType: string;
-  readonly aggregateId: string;
-  readonly input: Json;
-  readonly fingerprint: string;
-  readonly actorKind: string;
-  readonly actorId: string | null;
-  readonly attempts: number;
-  /** Absent for a command that succeeded. */
-  readonly rejection: JsonObject | undefined;
-  readonly version: number;
-  readonly correlationId: string;
-  readonly causationId: string | null;
-  readonly submittedAt: string;
-}
-
-/** What is appended whole or not at all. Units of one call do not share a stream. */
-export interface AppendUnit {
-  readonly streams: readonly StreamMove[];
-  readonly commands: readonly NewCommandRecord[];
-  readonly events: readonly NewEvent[];
-}
-
-export type AppendedUnit =
-  | { readonly outcome: 'appended'; readonly events: readonly RecordedEvent[] }
-  /** Another writer was first: a stream is at another version. */
-  | { readonly outcome: 'conflict' }
-  /** These commandIds are stored already. */
-  | { readonly outcome: 'repeated'; readonly commandIds: ReadonlySet<string> };
-
-const APPEND = 'SELECT * FROM append_to_log($1::jsonb, $2::jsonb, $3::jsonb, $4::timestamptz)';
+const APPEND = 'SELECT * FROM append_to_log($1::jsonb, $2::jsonb, $3::jsonb, $4::timestamptz, $5::jsonb)';
 
 const EVENT_COLUMNS = `position, event_id AS "eventId", stream_id AS "streamId", aggregate_type AS "aggregateType",
   aggregate_id AS "aggregateId", version, type, schema_version AS "schemaVersion", data, actor_kind AS "actorKind",
@@ -60,8 +18,18 @@ const EVENT_COLUMNS = `position, event_id AS "eventId", stream_id AS "streamId",
   recorded_at AS "recordedAt"`;
 const READ_AFTER = `SELECT ${EVENT_COLUMNS} FROM events WHERE position > $1 ORDER BY position LIMIT $2`;
 const READ_STREAMS = `SELECT ${EVENT_COLUMNS} FROM events WHERE stream_id = ANY ($1::text[]) AND version > $2 ORDER BY stream_id, version LIMIT $3`;
+// The upper bound says to the planner that few are wanted: of a stream that is most of the log, it would read all of it.
+const READ_STREAMS_AFTER = `SELECT newer.* FROM unnest($1::text[], $2::int[]) AS known(stream_id, version) CROSS JOIN LATERAL (
+  SELECT ${EVENT_COLUMNS} FROM events
+  WHERE events.stream_id = known.stream_id AND events.version > known.version AND events.version <= 2147483647
+  ORDER BY events.version OFFSET 0) AS newer`;
 // Newest first, so that it costs what it returns however long the stream is.
 const READ_STREAM_BACK = `SELECT ${EVENT_COLUMNS} FROM events WHERE stream_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3`;
+const READ_RANGE = `SELECT ${EVENT_COLUMNS} FROM events WHERE position >= $1 AND position < $2 ORDER BY position`;
+const READ_AT = `SELECT ${EVENT_COLUMNS} FROM events WHERE position = ANY ($1::bigint[]) ORDER BY position`;
+const READ_NEWEST = `SELECT newest.* FROM unnest($1::text[]) AS wanted(stream_id) CROSS JOIN LATERAL (
+  SELECT ${EVENT_COLUMNS} FROM events WHERE events.stream_id = wanted.stream_id AND type = ANY ($2::text[])
+  ORDER BY version DESC LIMIT 1) AS newest`;
 const HEAD = 'SELECT epoch, position FROM log_head WHERE id = 1';
 
 const appendResult = z.tuple([
@@ -70,6 +38,7 @@ const appendResult = z.tuple([
     recorded_at: z.date(),
     conflicts: z.array(z.number()),
     repeated: z.array(z.string()),
+    unclaimed: z.array(z.number()),
   }),
 ]);
 const headResult = z.tuple([z.object({ epoch: z.string(), position: column.safeInt() })]);
@@ -92,6 +61,14 @@ const eventRow = z
     recordedAt: z.date(),
   })
   .transform(({ actorKind, actorId, ...event }) => ({ ...event, actor: { kind: actorKind, id: actorId } }));
+
+const opening: Opening<RecordedEvent> = {
+  kind: 'event',
+  name: ({ type }) => type,
+  id: ({ eventId }) => eventId,
+  data: ({ data }) => data,
+  opened: (event, data) => ({ ...event, data }),
+};
 
 /** The append-only log of all events, in one order. */
 export class EventLog {
@@ -116,19 +93,22 @@ export class EventLog {
    * @throws NotStorable before anything is sent; what the driver throws where the database refuses or is away
    */
   async append(units: readonly AppendUnit[], now: Date): Promise<AppendedUnit[]> {
-    const { streams, commands, events, encoded } = this.#batch(units);
-    const [answer] = appendResult.parse(
-      await this.#client.query(APPEND, JSON.stringify(streams), JSON.stringify(commands), JSON.stringify(events), now),
-    );
+    const keys = this.#codec.isProtecting ? await this.#codec.keysFor(this.#subjectsOf(units)) : NO_KEYS;
+    const { streams, commands, events, kept } = this.#batch(units, keys);
+    const texts = [streams, commands, events].map((it) => JSON.stringify(it));
+    const work = shortWork(units, (command) => this.#codec.sealSentCommand(command, keys));
+    const [answer] = appendResult.parse(await this.#client.query(APPEND, ...texts, now, work));
     const repeated = new Set(answer.repeated);
     let position = answer.base_position;
     return units.map((unit, at): AppendedUnit => {
       // First, because a repeat has often moved the stream itself.
-      if (unit.commands.some((it) => repeated.has(it.commandId))) return { outcome: 'repeated', commandIds: repeated };
+      if (unit.commands.some((it) => !it.wasQueued && repeated.has(it.commandId)))
+        return { outcome: 'repeated', commandIds: repeated };
+      if (answer.unclaimed.includes(at)) return { outcome: 'unclaimed' };
       if (answer.conflicts.includes(at)) return { outcome: 'conflict' };
       const recorded = unit.events.map((event) => {
         position += 1;
-        return { ...event, data: this.#codec.decode(encoded.get(event)), position, recordedAt: answer.recorded_at };
+        return { ...event, data: kept.get(event), position, recordedAt: answer.recorded_at };
       });
       return { outcome: 'appended', events: recorded };
     });
@@ -139,6 +119,21 @@ export class EventLog {
     return this.#parse(await this.#client.query(READ_AFTER, position, limit));
   }
 
+  /** So many events in a row. */
+  async readRange(firstPosition: number, count: number): Promise<RecordedEvent[]> {
+    return this.#parse(await this.#client.query(READ_RANGE, firstPosition, firstPosition + count));
+  }
+
+  /** The events at these positions, in order. */
+  async readAt(positions: readonly number[]): Promise<RecordedEvent[]> {
+    return positions.length === 0 ? [] : this.#parse(await this.#client.query(READ_AT, positions));
+  }
+
+  /** The newest event of each stream that is of one of these types. */
+  async readNewest(streamIds: readonly string[], types: readonly string[]): Promise<RecordedEvent[]> {
+    return streamIds.length === 0 ? [] : this.#parse(await this.#client.query(READ_NEWEST, streamIds, types));
+  }
+
   /** Events of some streams after a version of each, stream by stream, in order; all, or the first so many. */
   async readStreams(
     streamIds: readonly string[],
@@ -147,6 +142,13 @@ export class EventLog {
   ): Promise<RecordedEvent[]> {
     if (streamIds.length === 0) return [];
     return this.#parse(await this.#client.query(READ_STREAMS, streamIds, afterVersion, limit));
+  }
+
+  /** Events of some streams, each after a version of its own, in order within each. */
+  async readStreamsAfter(versions: ReadonlyMap<string, number>): Promise<RecordedEvent[]> {
+    if (versions.size === 0) return [];
+    const known = [[...versions.keys()], [...versions.values()]];
+    return this.#parse(await this.#client.query(READ_STREAMS_AFTER, ...known));
   }
 
   /**
@@ -170,7 +172,7 @@ export class EventLog {
     const found: RecordedEvent[] = [];
     let below = 2 ** 31 - 1;
     for (;;) {
-      const events = this.#parse(await this.#client.query(READ_STREAM_BACK, streamId, below, page));
+      const events = await this.#parse(await this.#client.query(READ_STREAM_BACK, streamId, below, page));
       const newer = events.filter((event) => event.position > after);
       found.push(...newer);
       if (newer.length < page) return found;
@@ -178,12 +180,24 @@ export class EventLog {
     }
   }
 
+  /** Whose keys it takes to store all this. */
+  #subjectsOf(units: readonly AppendUnit[]): Set<string> {
+    const wanted = new Set<string>();
+    for (const { events, commands, work } of units) {
+      for (const { type, data } of events) this.#codec.addSubjects(wanted, 'event', type, data);
+      for (const { name, input, wasQueued } of commands)
+        if (!wasQueued) this.#codec.addSubjects(wanted, 'command', name, input);
+      for (const { name, input } of work?.queue ?? []) this.#codec.addSubjects(wanted, 'command', name, input);
+    }
+    return wanted;
+  }
+
   /** The batch in the short form that `append_to_log` reads. */
-  #batch(units: readonly AppendUnit[]) {
+  #batch(units: readonly AppendUnit[], keys: SubjectKeys) {
     const streams: object[] = [];
     const commands: object[] = [];
     const events: object[] = [];
-    const encoded = new Map<NewEvent, Json>();
+    const kept = new Map<NewEvent, Json>();
     for (const [unit, it] of units.entries()) {
       const streamPlaces = new Map<string, number>();
       for (const { streamId, aggregateType: t, aggregateId: a, decidedOn: from, version: v } of it.streams) {
@@ -192,11 +206,12 @@ export class EventLog {
       const commandPlaces = new Map<string, number>();
       for (const command of it.commands) {
         const stream = streamPlaces.get(streamIdOf(command.aggregateType, command.aggregateId));
-        commandPlaces.set(command.commandId, commands.push(shortCommand(unit, stream, command)));
+        commandPlaces.set(command.commandId, commands.push(shortCommand(unit, stream, this.#sealed(command, keys))));
       }
       for (const event of it.events) {
-        const data = this.#encode(event);
-        encoded.set(event, data);
+        const plain = this.#encode(event);
+        const data = this.#codec.seal('event', event.type, event.eventId, plain, keys);
+        kept.set(event, this.#codec.kept('event', event.type, plain, data));
         events.push({
           unit,
           id: event.eventId,
@@ -209,7 +224,13 @@ export class EventLog {
         });
       }
     }
-    return { streams, commands, events, encoded };
+    return { streams, commands, events, kept };
+  }
+
+  #sealed(command: NewCommandRecord, keys: SubjectKeys): NewCommandRecord {
+    // What was queued is stored already, as it was then.
+    if (command.wasQueued) return { ...command, input: null };
+    return command.isRunning ? this.#codec.sealCommand(command, keys) : this.#codec.sealEndedCommand(command, keys);
   }
 
   #encode({ type, data }: NewEvent): Json {
@@ -218,30 +239,10 @@ export class EventLog {
     return this.#codec.encode(definition.data, data);
   }
 
-  #parse(rows: readonly unknown[]): RecordedEvent[] {
-    return rows.map((row) => {
-      const event = eventRow.parse(row);
-      return { ...event, data: this.#codec.decode(event.data) };
-    });
+  #parse(rows: readonly unknown[]): Promise<RecordedEvent[]> {
+    return this.#codec.openAll<RecordedEvent>(
+      rows.map((row) => eventRow.parse(row)),
+      opening,
+    );
   }
-}
-
-/** Members that are undefined are left out of the text. */
-function shortCommand(unit: number, stream: number | undefined, it: NewCommandRecord) {
-  return {
-    unit,
-    id: it.commandId,
-    stream,
-    n: it.name,
-    d: it.input,
-    f: it.fingerprint,
-    k: it.actorKind,
-    o: it.actorId ?? undefined,
-    r: it.rejection,
-    x: it.attempts,
-    v: it.version,
-    c: it.correlationId === it.commandId ? undefined : it.correlationId,
-    g: it.causationId ?? undefined,
-    at: it.submittedAt,
-  };
 }

@@ -9,6 +9,17 @@ const MAX_EVENTS = 5_000;
 /** Events that are kept at hand for each watched row; a subscriber further behind is served from the log. */
 const KEPT_EVENTS = 512;
 
+/** The row is not up to date, and will not be until an operator has seen to it. */
+export class RowParked extends Error {
+  override readonly name = 'RowParked';
+
+  constructor(key: string) {
+    super(
+      `An event of ${key} could not be applied, and waits as a dead letter: it is shown again once that is mended.`,
+    );
+  }
+}
+
 /** A watched row. One object for all its subscribers, so that what they share is made once. */
 interface Topic<Row> {
   readonly key: string;
@@ -97,12 +108,21 @@ export class LiveHub<Row extends ProjectedRow> {
     }
   }
 
-  /** Reads every watched row again: another process has written, and only the table knows what. */
-  async refresh(): Promise<void> {
-    const rows = await this.#rows.load([...this.#topics.keys()]);
+  /** Reads watched rows again: another process has written, and only the table knows what. @param keys which; or all */
+  async refresh(keys?: readonly string[]): Promise<void> {
+    const watched = keys === undefined ? [...this.#topics.keys()] : keys.filter((key) => this.#topics.has(key));
+    const rows = await this.#rows.load(watched);
     for (const [key, row] of rows) {
       const topic = this.#topics.get(key);
       if (topic !== undefined) this.#see(topic, row);
+    }
+  }
+
+  /** Events of rows wait as dead letters: who watches them is told, instead of shown what is not up to date. */
+  park(isParked: (key: string, row: Row | undefined) => boolean): void {
+    for (const { key, row, subscribers } of this.#topics.values()) {
+      if (!isParked(key, row)) continue;
+      for (const subscription of subscribers) subscription.fail(new RowParked(key));
     }
   }
 

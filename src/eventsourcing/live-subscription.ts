@@ -19,6 +19,7 @@ export class LiveSubscription<Row> implements AsyncIterableIterator<LiveChange<R
   #isFirst = true;
   #isClosed = false;
   #wakes: (() => void)[] = [];
+  #failure: Error | undefined;
 
   /**
    * @param read the change since a position, if there is one; for the first payload there always is
@@ -37,6 +38,12 @@ export class LiveSubscription<Row> implements AsyncIterableIterator<LiveChange<R
     this.#from = after;
   }
 
+  /** Ends it with an error, which the watcher is given next. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.wake();
+  }
+
   /** There may be something new. */
   wake(): void {
     for (const wake of this.#wakes.splice(0)) wake();
@@ -48,6 +55,10 @@ export class LiveSubscription<Row> implements AsyncIterableIterator<LiveChange<R
 
   async next(): Promise<IteratorResult<LiveChange<Row>, undefined>> {
     while (!this.#isClosed) {
+      if (this.#failure !== undefined) {
+        await this.return();
+        throw this.#failure;
+      }
       const reading = this.#read(this.#from, this.#isFirst);
       if (reading !== undefined) {
         const change = await reading.catch(async (error: unknown) => {

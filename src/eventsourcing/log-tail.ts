@@ -3,6 +3,12 @@ import type { EventLog } from './event-log.ts';
 
 const KEPT_EVENTS = 8_192;
 
+interface Ahead {
+  readonly events: readonly RecordedEvent[];
+  /** Appends that may still turn out to be what is missing before these events. */
+  readonly after: Set<symbol>;
+}
+
 /**
  * The newest part of the log in memory, and the bell for those who follow it. What this process appends is handed on
  * without being read again; positions without gaps show whether anything is missing, which is then read from the log.
@@ -12,9 +18,13 @@ export class LogTail {
   #head: number;
   /** Events without a gap up to the head. */
   #recent: RecordedEvent[] = [];
-  /** Appends that begin after a gap. */
-  #ahead: (readonly RecordedEvent[])[] = [];
+  /** Appends that begin after a gap, in order. */
+  #ahead: Ahead[] = [];
   readonly #followers = new Set<() => void>();
+  /** Appends of this process that are under way. */
+  readonly #appending = new Set<symbol>();
+  /** Positions that another process spoke of. */
+  #announced: { readonly position: number; readonly after: Set<symbol> }[] = [];
 
   constructor(log: EventLog, head: number) {
     this.#log = log;
@@ -27,18 +37,40 @@ export class LogTail {
   }
 
   /**
-   * Takes what this process has just appended.
-   * @param isLast nothing else of this process is being appended: what is missing before these events is of others.
-   *   Otherwise it may just not have been heard of yet, and is waited for.
+   * This process begins to append.
+   * @returns takes what was appended; to be called in any case. What is missing before these events may just not have
+   *   been heard of yet: appends of this process that are under way by then are waited for, and no later ones
    */
-  publish(events: readonly RecordedEvent[], isLast: boolean): void {
-    if (events.length > 0) this.#ahead = [...this.#ahead, events].sort((a, b) => firstOf(a) - firstOf(b));
+  beginAppend(): (events: readonly RecordedEvent[]) => void {
+    const append = Symbol();
+    this.#appending.add(append);
+    return (events) => {
+      this.#appending.delete(append);
+      for (const { after } of [...this.#ahead, ...this.#announced]) after.delete(append);
+      if (events.length > 0) {
+        this.#ahead.push({ events, after: new Set(this.#appending) });
+        this.#ahead.sort((a, b) => firstOf(a.events) - firstOf(b.events));
+      }
+      this.#publish();
+    };
+  }
+
+  /** Another process says how far the log has grown. It may be this one's own append, whose answer is on its way. */
+  announce(position: number): void {
+    if (position <= this.#head) return;
+    if (this.#appending.size === 0) this.advance(position);
+    else this.#announced.push({ position, after: new Set(this.#appending) });
+  }
+
+  #publish(): void {
     for (;;) {
       const [next] = this.#ahead;
-      if (next === undefined || (firstOf(next) > this.#head + 1 && !isLast)) return;
-      this.#ahead = this.#ahead.slice(1);
-      this.#take(next);
+      if (next === undefined || (firstOf(next.events) > this.#head + 1 && next.after.size > 0)) break;
+      this.#ahead.shift();
+      this.#take(next.events);
     }
+    for (const { position, after } of this.#announced) if (after.size === 0) this.advance(position);
+    this.#announced = this.#announced.filter(({ position }) => position > this.#head);
   }
 
   #take(events: readonly RecordedEvent[]): void {
@@ -74,6 +106,14 @@ export class LogTail {
     return this.#recent.slice(start, start + limit);
   }
 
+  /** The events at these positions, in order: those that are not in memory are asked of the log. */
+  async readAt(positions: readonly number[]): Promise<readonly RecordedEvent[]> {
+    const first = this.#recent[0]?.position ?? this.#head + 1;
+    const known = positions.flatMap((position) => this.#recent[position - first] ?? []);
+    const missing = positions.filter((position) => this.#recent[position - first] === undefined);
+    return missing.length === 0 ? inOrder(known) : inOrder([...known, ...(await this.#log.readAt(missing))]);
+  }
+
   /** Rings whenever the head has moved. @returns stops it */
   follow(wake: () => void): () => void {
     this.#followers.add(wake);
@@ -83,4 +123,8 @@ export class LogTail {
 
 function firstOf(events: readonly RecordedEvent[]): number {
   return events[0]?.position ?? 0;
+}
+
+function inOrder(events: readonly RecordedEvent[]): RecordedEvent[] {
+  return events.toSorted((a, b) => a.position - b.position);
 }

@@ -1,6 +1,10 @@
 import { z } from 'zod';
+import { isColumnText } from '../platform/column-values.ts';
 import type { SqlClient } from '../platform/database.ts';
-import type { StorageCodec } from './codec.ts';
+import type { CheckpointMove } from './checkpoints.ts';
+import { NO_KEYS, type Opening, type StorageCodec } from './codec.ts';
+import type { Json } from './json.ts';
+import type { SubjectKeys } from './key-ring.ts';
 
 /** A table that a projection writes and queries read: one row per key, its columns named as the row's members. */
 export interface ReadTable<Row> {
@@ -28,16 +32,25 @@ export class ReadRows<Row> {
   readonly #codec: StorageCodec;
   /** Each member of a row with the name of its column. */
   readonly #columns: readonly (readonly [member: string, column: string])[];
+  readonly #opening: Opening<unknown>;
   readonly #select: string;
   readonly #whereKey: string;
   readonly #save: string;
+  readonly #saveAndPark: string;
 
   constructor(table: ReadTable<Row>, client: SqlClient, codec: StorageCodec) {
-    codec.admit(table.name, table.row);
+    codec.admit(table.name, table.row, 'row');
     this.#table = table;
     this.#client = client;
     this.#codec = codec;
     this.#columns = Object.keys(table.row.shape).map((member) => [member, columnOf(member)]);
+    this.#opening = {
+      kind: 'row',
+      name: () => table.name,
+      id: (row) => this.#keyOf(row),
+      data: (row) => row,
+      opened: (_, row) => row,
+    };
     const columns = this.#columns.map(([, name]) => name);
     const key = columnOf(table.key);
     this.#select = `SELECT ${this.#columns.map(([member, name]) => `${name} AS "${member}"`).join(', ')} FROM ${table.name}`;
@@ -46,25 +59,30 @@ export class ReadRows<Row> {
     // another process learns it here and cannot overwrite what is newer.
     // The commit does not wait for the disk: after a crash, rows and checkpoint may be older, together, and are caught
     // up from the log, which was on disk before them.
-    this.#save = `
-      WITH moved AS (
-        UPDATE checkpoints SET position = $2, updated_at = now()
-        WHERE projection = $1 AND position = $3 AND version = $4
-          AND set_config('synchronous_commit', 'off', true) = 'off'
-        RETURNING projection
-      ), written AS (
+    const written = (rows: number) => `
       INSERT INTO ${table.name} (${columns.join(', ')})
       SELECT ${columns.map((it) => `row.${it}`).join(', ')}
-      FROM moved, jsonb_populate_recordset(NULL::${table.name}, $5::jsonb) AS row
+      FROM moved, jsonb_populate_recordset(NULL::${table.name}, $${rows}::jsonb) AS row
       ON CONFLICT (${key}) DO UPDATE SET ${columns.map((it) => `${it} = EXCLUDED.${it}`).join(', ')}
-      RETURNING 1
-      )
-      SELECT count(*)::int AS count FROM written`;
+      RETURNING 1`;
+    this.#save = `
+      WITH moved AS (
+        UPDATE checkpoints SET position = $5::bigint, updated_at = now()
+        WHERE name = $1 AND version = $2::int AND owner = $3::uuid AND position = $4::bigint
+          AND set_config('synchronous_commit', 'off', true) = 'off'
+        RETURNING tell('checkpoint ' || $5::text || ' ' || $1)::text
+      ), written AS (${written(6)})
+      SELECT count(*)::int AS count FROM moved`;
+    this.#saveAndPark = `
+      WITH moved AS MATERIALIZED (
+        SELECT 1 WHERE move_checkpoint($1, $2::int, $3::uuid, $4::bigint, $5::bigint, $6::jsonb, $7::timestamptz)
+      ), written AS (${written(8)})
+      SELECT count(*)::int AS count FROM moved`;
   }
 
   async load(keys: readonly string[]): Promise<Map<string, Row>> {
     // Under what no text column can hold there is nothing; asked for it, the database would refuse the whole query.
-    const possible = keys.filter((key) => !key.includes('\u0000') && key.isWellFormed());
+    const possible = keys.filter(isColumnText);
     if (possible.length === 0) return new Map();
     const rows = await this.find(this.#whereKey, possible);
     return new Map(rows.map((row) => [z.string().parse(keyed.parse(row)[this.#table.key]), row]));
@@ -76,7 +94,8 @@ export class ReadRows<Row> {
    */
   async find(clauses: string, ...parameters: unknown[]): Promise<Row[]> {
     const rows = await this.#client.query(`${this.#select} ${clauses}`, ...parameters);
-    return rows.map((stored) => this.#table.row.parse(this.#codec.decode(stored)));
+    const opened = await this.#codec.openAll(rows, this.#opening);
+    return opened.map((row) => this.#table.row.parse(row));
   }
 
   /** How many rows there are by a condition. @returns null beyond a limit, where counting on would cost too much */
@@ -88,17 +107,34 @@ export class ReadRows<Row> {
 
   /**
    * Writes rows and moves the checkpoint, in one statement.
-   * @returns false, and nothing was written, if the checkpoint is not at `from`
+   * @returns false, and nothing was written, if the checkpoint is not at `from`, or another node's
    */
   async save(rows: readonly Row[], checkpoint: CheckpointMove): Promise<boolean> {
-    const encoded = JSON.stringify(rows.map((row) => this.#encode(row)));
-    const { projection, version, from, to } = checkpoint;
-    const [{ count }] = counted.parse(await this.#client.query(this.#save, projection, to, from, version, encoded));
+    const keys = this.#codec.isProtecting ? await this.#codec.keysFor(this.#subjectsOf(rows)) : NO_KEYS;
+    const encoded = JSON.stringify(rows.map((row) => this.#encode(row, keys)));
+    const { name, version, owner, from, to, parking, now } = checkpoint;
+    const move = [name, version, owner, from, to];
+    const answer =
+      parking === undefined
+        ? await this.#client.query(this.#save, ...move, encoded)
+        : await this.#client.query(this.#saveAndPark, ...move, JSON.stringify(parking), now, encoded);
+    const [{ count }] = counted.parse(answer);
     return count > 0;
   }
 
-  #encode(row: Row): Record<string, unknown> {
-    const encoded = keyed.parse(this.#codec.encodeValid(row));
+  #subjectsOf(rows: readonly Row[]): Set<string> {
+    const wanted = new Set<string>();
+    for (const row of rows) this.#codec.addSubjects(wanted, 'row', this.#table.name, row);
+    return wanted;
+  }
+
+  #keyOf(row: unknown): string {
+    return String(keyed.parse(row)[this.#table.key]);
+  }
+
+  #encode(row: Row, keys: SubjectKeys): Record<string, unknown> {
+    const plain: Json = this.#codec.encodeValid(row);
+    const encoded = keyed.parse(this.#codec.seal('row', this.#table.name, this.#keyOf(row), plain, keys));
     const stored: Record<string, unknown> = {};
     for (const [member, name] of this.#columns) stored[name] = encoded[member];
     return stored;
@@ -107,10 +143,3 @@ export class ReadRows<Row> {
 
 const counted = z.tuple([z.object({ count: z.number() })]);
 const keyed = z.custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null);
-
-export interface CheckpointMove {
-  readonly projection: string;
-  readonly version: number;
-  readonly from: number;
-  readonly to: number;
-}

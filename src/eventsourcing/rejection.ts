@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Json } from './json.ts';
 
 /** A business "no": expected, typed by its code, and an answer like any other. Further members are its details. */
@@ -6,6 +7,11 @@ export interface Rejection {
   readonly message: string;
   readonly [detail: string]: Json;
 }
+
+/** A rejection as it comes back from where it was stored. */
+export const storedRejection = z.custom<Rejection>(
+  (value) => z.object({ code: z.string(), message: z.string() }).safeParse(value).success,
+);
 
 export interface FieldProblem {
   readonly path: readonly string[];
@@ -28,12 +34,29 @@ export const validationFailed = (fields: readonly FieldProblem[]) => ({
   fields: fields.map(({ path, message }) => ({ path: [...path], message })),
 });
 
-export const versionConflict = (expectedVersion: number, actualVersion: number) => ({
+/** @param isFinal it was queued: nobody waited who could have mended it, and so this is its outcome */
+export const versionConflict = (expectedVersion: number, actualVersion: number, isFinal = false) => ({
   code: 'VERSION_CONFLICT' as const,
-  message: `Version ${expectedVersion} was expected, but the version is ${actualVersion}. Look at eventsSince, and send the command again with the version that you have seen.`,
+  message: `Version ${expectedVersion} was expected, but the version is ${actualVersion}. ${
+    isFinal
+      ? 'Look at what happened since, and send a new command.'
+      : 'Look at eventsSince, and send the command again with the version that you have seen.'
+  }`,
   expectedVersion,
   actualVersion,
 });
+
+export const commandNotDone = (status: string) => ({
+  code: 'COMMAND_NOT_DONE' as const,
+  message: `${NOT_DONE[status] ?? 'It was not done.'} Send it as a new command, with another commandId, if it is still wanted.`,
+  status,
+});
+
+const NOT_DONE: Readonly<Record<string, string>> = {
+  FAILED: 'Something broke while it was done, and it is left to an operator.',
+  TIMED_OUT: 'Its deadline passed before it was done, and it never will be.',
+  CANCELLED: 'It was cancelled before it was done, and never will be.',
+};
 
 export const commandIdReused = (commandId: string) => ({
   code: 'COMMAND_ID_REUSED' as const,

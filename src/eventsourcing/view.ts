@@ -1,13 +1,17 @@
+import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/database.ts';
+import type { Ids } from '../platform/ids.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { StorageCodec } from './codec.ts';
 import { retryWhileAway } from './database-away.ts';
 import type { EventLog } from './event-log.ts';
 import { LiveHub } from './live-hub.ts';
+import { LogFollower } from './log-follower.ts';
 import type { LogTail } from './log-tail.ts';
 import type { ProjectedRow, Projection } from './projection.ts';
 import { Projector } from './projector.ts';
 import { ReadRows } from './read-table.ts';
+import type { RetryPolicy } from './retry-policy.ts';
 import { RowReader } from './row-reader.ts';
 
 export interface ViewParts<Row extends ProjectedRow> {
@@ -16,39 +20,51 @@ export interface ViewParts<Row extends ProjectedRow> {
   readonly log: EventLog;
   readonly tail: LogTail;
   readonly codec: StorageCodec;
+  readonly clock: Clock;
+  readonly ids: Ids;
   readonly logger: Logger;
+  readonly retries: RetryPolicy;
+  /** Called where the projection turned out to be another node's. */
+  onLost(): void;
 }
 
 /** A projection at work: its rows, what keeps them up to date, and who watches them. */
 export class View<Row extends ProjectedRow> {
   readonly rows: ReadRows<Row>;
   readonly projector: Projector<Row>;
+  readonly follower: LogFollower;
   readonly live: LiveHub<Row>;
   readonly #projection: Projection<Row>;
   readonly #reader: RowReader<Row>;
 
-  constructor({ projection, database, log, tail, codec, logger }: ViewParts<Row>) {
+  constructor({ projection, database, codec, ...parts }: ViewParts<Row>) {
     this.#projection = projection;
     this.rows = new ReadRows(projection.table, database.derived, codec);
     this.#reader = new RowReader(this.rows);
     this.live = new LiveHub(
       projection,
       { committed: (key) => this.projector.committedRow(key), load: (keys) => this.rows.load(keys) },
-      log,
+      parts.log,
     );
     this.projector = new Projector({
       projection,
       rows: this.rows,
       client: database.derived,
-      tail,
-      logger,
       onCommit: (changes) => this.live.committed(changes),
-      onOvertaken: () => {
-        retryWhileAway(() => this.live.refresh()).catch((error: unknown) => {
-          logger.warn({ err: error }, 'live rows could not be read');
+      onChanged: (keys) => {
+        retryWhileAway(() => this.live.refresh(keys)).catch((error: unknown) => {
+          parts.logger.warn({ err: error }, 'live rows could not be read');
         });
       },
+      onParked: () => this.live.park((key, row) => this.#holds(key, row)),
     });
+    this.follower = new LogFollower({ ...parts, task: this.projector, client: database.derived });
+  }
+
+  /** Whether an event of this row waits as a dead letter, or behind one: then the row is not up to date. */
+  async isParked(key: string): Promise<boolean> {
+    if (this.follower.parking.isEmpty) return false;
+    return this.#holds(key, await this.readCommitted(key));
   }
 
   /** Whether this is the view of that projection: then its rows are of that projection's type. */
@@ -64,6 +80,11 @@ export class View<Row extends ProjectedRow> {
   /** The row after this process's own change: as it was committed, or as it stands in the table. */
   async readCommitted(key: string): Promise<Row | undefined> {
     return this.projector.committedRow(key) ?? this.read(key);
+  }
+
+  /** The same, for whoever must not be shown what is not up to date: undefined where an event of it is parked. */
+  async readUpToDate(key: string): Promise<Row | undefined> {
+    return (await this.isParked(key)) ? undefined : this.readCommitted(key);
   }
 
   /**
@@ -85,11 +106,7 @@ export class View<Row extends ProjectedRow> {
     return rows;
   }
 
-  start(): Promise<void> {
-    return this.projector.start();
-  }
-
-  stop(): Promise<void> {
-    return this.projector.stop();
+  #holds(key: string, row: Row | undefined): boolean {
+    return this.follower.parking.has(key, row === undefined ? [] : this.#projection.streamsOf(row));
   }
 }

@@ -8,14 +8,17 @@ import {
   OutcomeUnknown,
   Overloaded,
   type Receipt,
+  type Schedule,
 } from '../eventsourcing/command.ts';
-import { validationFailed } from '../eventsourcing/rejection.ts';
+import { commandNotDone, validationFailed } from '../eventsourcing/rejection.ts';
+import { isUuid } from '../platform/column-values.ts';
 import type { BuilderTypes, SchemaBuilderOf } from './builder.ts';
 import type { RequestContext } from './context.ts';
 import { fault } from './faults.ts';
 import { encodeGlobalId, parseGlobalId } from './global-id.ts';
 import type { addReceipt } from './receipt.ts';
 import { fieldProblems, type RejectionShape, type Rejections, typenameOf } from './rejections.ts';
+import { type ScheduleInputRef, scheduleOf } from './schedule.ts';
 
 /** What the input of every command may have beside its own fields. */
 interface CommandInput {
@@ -31,17 +34,23 @@ export interface CommandMutation<Input extends CommandInput, Entity, Payload> {
   /** The input may be left out altogether. */
   readonly inputOptional?: boolean;
   /** The input as the command's data; a global id that cannot be one is left for the command's schema to refuse. */
-  data(input: Input, context: RequestContext): Record<string, unknown>;
+  data(input: Input, context: RequestContext): Record<string, unknown> | Promise<Record<string, unknown>>;
   /** Members of the command's data that have another name in the input. */
   readonly inputNames?: Readonly<Record<string, string>>;
   /** The type that a global id of the aggregate has; without one the aggregate's own id is what clients use. */
   readonly idType?: string;
+  /** Members of the command's data that hold ids of the same type. */
+  readonly otherIds?: readonly string[];
   readonly payload: ObjectRef<BuilderTypes, Payload>;
   /** Reads what the payload shows, once the read tables have caught up. */
-  load(aggregateId: string, context: RequestContext): Promise<Entity | undefined>;
+  load(aggregateId: string, context: RequestContext, receipt: Receipt): Promise<Entity | undefined>;
   show(entity: Entity, receipt: Receipt): Payload;
+  /** Types of events of other aggregates that it brings about, whose projections an answer waits for. */
+  readonly alsoChanges?: readonly string[];
   /** Rejections beside those of every command. */
   readonly rejections: readonly ObjectRef<BuilderTypes, RejectionShape>[];
+  /** It cannot be sent to be run later. */
+  readonly schedulable?: false;
 }
 
 type AnyCommandMutation = CommandMutation<CommandInput, unknown, object>;
@@ -50,65 +59,86 @@ export interface CommandMutationParts {
   readonly builder: SchemaBuilderOf;
   readonly receipts: ReturnType<typeof addReceipt>;
   readonly rejections: Rejections;
+  readonly schedule: ScheduleInputRef;
   /** The types of the events that a command's aggregate has: whose projections an answer waits for. */
   eventTypesOf(commandName: string): readonly string[];
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
 /** Declares the mutation of a command: its result union, and the way from the input to the answer. */
-export function addCommandMutation(
-  { builder, receipts, rejections, eventTypesOf }: CommandMutationParts,
-  mutation: AnyCommandMutation,
-): void {
+export function addCommandMutation(parts: CommandMutationParts, mutation: AnyCommandMutation): void {
+  const { builder, receipts, rejections } = parts;
   const { field, command, input, payload } = mutation;
-  const { validationFailed: invalid, commandIdReused, forbidden } = rejections;
-  const payloadName = payload.name;
+  const { validationFailed: invalid, commandIdReused, forbidden, commandNotDone: notDone } = rejections;
   const result = builder.unionType(`${field[0]?.toUpperCase()}${field.slice(1)}Result`, {
     description: `What ${field} can end with.`,
-    types: [payload, receipts.accepted, invalid, commandIdReused, forbidden, ...mutation.rejections],
-    resolveType: (value) => ('__typename' in value ? String(value.__typename) : payloadName),
+    types: [payload, receipts.accepted, invalid, commandIdReused, forbidden, notDone, ...mutation.rejections],
+    resolveType: (value) => ('__typename' in value ? String(value.__typename) : payload.name),
   });
-  builder.mutationField(field, (t) =>
-    t.field({
+  const answer = async (sent: CommandInput, when: Schedule | undefined, context: RequestContext) => {
+    const request = await requestOf(mutation, sent, context);
+    if ('__typename' in request) return request;
+    const outcome = await run(request, when, context);
+    if (outcome.outcome === 'rejected') return shownRejection(mutation, request, outcome);
+    if (outcome.outcome === 'accepted') return shownPending(outcome.receipt);
+    return show(parts, mutation, outcome, context);
+  };
+  builder.mutationField(field, (t) => {
+    const options = {
       type: result,
       description: command.description,
       audience: command.audience,
-      args: { input: t.arg({ type: input, required: mutation.inputOptional !== true, description: 'What to do.' }) },
-      resolve: async (_root, args, context) => {
-        const request = requestOf(mutation, args.input ?? {}, context);
-        if ('__typename' in request) return request;
-        const outcome = await run(request, context);
-        if (outcome.outcome === 'rejected') return shownRejection(mutation, request, outcome);
-        const { aggregateId, receipt } = outcome;
-        const { engine, readWaitMs } = context;
-        // A command that changed nothing was decided on what others had just appended: that must be shown, too.
-        const upTo = receipt.position ?? engine.tail.head;
-        const reached = await engine.reachAll(eventTypesOf(command.name), upTo, readWaitMs);
-        const entity = reached ? await mutation.load(aggregateId, context) : undefined;
-        return entity === undefined
-          ? { __typename: 'CommandAccepted', receipt }
-          : { ...mutation.show(entity, receipt), __typename: payloadName };
+    };
+    const inputArgument = t.arg({ type: input, required: mutation.inputOptional !== true, description: 'What to do.' });
+    if (mutation.schedulable === false) {
+      return t.field({
+        ...options,
+        args: { input: inputArgument },
+        resolve: (_root, args, context) => answer(args.input ?? {}, undefined, context),
+      });
+    }
+    return t.field({
+      ...options,
+      args: {
+        input: inputArgument,
+        schedule: t.arg({ type: parts.schedule, description: 'To run it later, or in the background.' }),
       },
-    }),
-  );
+      resolve: (_root, args, context) => answer(args.input ?? {}, scheduleOf(args.schedule), context),
+    });
+  });
 }
 
-function requestOf(
+/** The payload, once the read tables hold what the command did; where they do not in time, that it was accepted. */
+async function show(
+  { eventTypesOf }: CommandMutationParts,
+  { command, alsoChanges = [], payload, load, show: shown }: AnyCommandMutation,
+  { aggregateId, receipt }: Extract<CommandOutcome, { outcome: 'succeeded' }>,
+  context: RequestContext,
+) {
+  const { engine, readWaitMs } = context;
+  // A command that changed nothing was decided on what others had just appended: that must be shown, too.
+  const upTo = receipt.position ?? engine.tail.head;
+  const reached = await engine.reachAll([...eventTypesOf(command.name), ...alsoChanges], upTo, readWaitMs);
+  const entity = reached ? await load(aggregateId, context, receipt) : undefined;
+  return entity === undefined
+    ? { __typename: 'CommandAccepted', receipt }
+    : { ...shown(entity, receipt), __typename: payload.name };
+}
+
+async function requestOf(
   mutation: AnyCommandMutation,
   sent: CommandInput,
   context: RequestContext,
-): CommandRequest | RejectionShape {
+): Promise<CommandRequest | RejectionShape> {
   const { commandId: sentId, expectedVersion, ...content } = sent;
-  if (typeof sentId === 'string' && !UUID.test(sentId)) {
-    const rejection = validationFailed([{ path: ['commandId'], message: 'must be a UUID' }]);
-    return { __typename: 'ValidationFailed', rejection, receipt: null, eventsSince: [] };
+  if (typeof sentId === 'string' && !isUuid(sentId)) return badCommandId('must be a UUID');
+  if (typeof sentId === 'string' && sentId[14] === '8') {
+    return badCommandId('must not be a UUID of version 8: those are for what processes send');
   }
   const commandId = sentId?.toLowerCase() ?? context.ids.ordered();
   return {
     commandId,
     name: mutation.command.name,
-    data: mutation.data(sent, context),
+    data: await mutation.data(sent, context),
     sent: { ...content, expectedVersion: expectedVersion ?? undefined },
     actor: context.actor,
     expectedVersion: expectedVersion ?? undefined,
@@ -116,9 +146,29 @@ function requestOf(
   };
 }
 
-async function run(request: CommandRequest, { engine }: RequestContext): Promise<CommandOutcome> {
+function badCommandId(message: string): RejectionShape {
+  const rejection = validationFailed([{ path: ['commandId'], message }]);
+  return { __typename: 'ValidationFailed', rejection, receipt: null, eventsSince: [] };
+}
+
+/** It is still to be done; or it ended without, and whoever waited for it must not wait on. */
+function shownPending(receipt: Receipt) {
+  if (receipt.status === 'QUEUED' || receipt.status === 'RUNNING') return { __typename: 'CommandAccepted', receipt };
+  return { __typename: 'CommandNotDone', rejection: commandNotDone(receipt.status), receipt, eventsSince: [] };
+}
+
+async function run(
+  request: CommandRequest,
+  schedule: Schedule | undefined,
+  context: RequestContext,
+): Promise<CommandOutcome> {
+  const { executor } = context.engine;
   try {
-    return await engine.executor.execute(request);
+    if (schedule !== undefined) return await executor.enqueue(request, schedule);
+    const outcome = await executor.execute(request);
+    return outcome.outcome === 'accepted' && outcome.receipt.status === 'RUNNING'
+      ? await conclusion(outcome, context)
+      : outcome;
   } catch (error) {
     if (error instanceof Overloaded) throw fault('OVERLOADED', error.message);
     if (error instanceof Contended) throw fault('CONTENDED', error.message);
@@ -132,8 +182,22 @@ async function run(request: CommandRequest, { engine }: RequestContext): Promise
   }
 }
 
+/** What the process decides that concludes the command, if it does in time. */
+async function conclusion(
+  begun: Extract<CommandOutcome, { outcome: 'accepted' }>,
+  { engine, readWaitMs }: RequestContext,
+): Promise<CommandOutcome> {
+  const { receipt, aggregateId } = begun;
+  const record = await engine.commandWatch.finished(receipt.commandId, readWaitMs);
+  if (record === undefined) return begun;
+  const { status, version, position, rejection } = record;
+  const concluded = { ...receipt, status, version, position };
+  if (rejection !== null) return { outcome: 'rejected', rejection, receipt: concluded };
+  return { outcome: status === 'SUCCEEDED' ? 'succeeded' : 'accepted', aggregateId, receipt: concluded };
+}
+
 function shownRejection(
-  { idType, command, inputNames = {} }: AnyCommandMutation,
+  { idType, command, inputNames = {}, otherIds = [] }: AnyCommandMutation,
   { data }: CommandRequest,
   { rejection, receipt, eventsSince = [] }: Extract<CommandOutcome, { outcome: 'rejected' }>,
 ): RejectionShape {
@@ -147,8 +211,9 @@ function shownRejection(
       ),
     };
   }
-  const isOwnId = rejection.code === 'NOT_FOUND' && rejection['id'] === command.aggregateId(commandData.parse(data));
-  if (idType === undefined || !isOwnId) return shown;
+  const sent = commandData.parse(data);
+  const ids = [command.aggregateId(sent), ...otherIds.map((name) => sent[name])];
+  if (idType === undefined || rejection.code !== 'NOT_FOUND' || !ids.includes(rejection['id'])) return shown;
   return { ...shown, rejection: { ...rejection, id: encodeGlobalId(idType, String(rejection['id'])) } };
 }
 

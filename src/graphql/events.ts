@@ -1,46 +1,14 @@
 import type { OutputRef } from '@pothos/core';
 import { z } from 'zod';
-import {
-  ACTOR_KINDS,
-  type Actor,
-  type ActorKind,
-  AUDIENCES,
-  actsForStaff,
-  isAudience,
-} from '../eventsourcing/actor.ts';
+import { type Actor, AUDIENCES, isAudience, isThemselvesOrStaff } from '../eventsourcing/actor.ts';
 import type { EventDefinition, RecordedEvent } from '../eventsourcing/event.ts';
+import type { ActorRef } from './actor.ts';
 import type { SchemaBuilderOf } from './builder.ts';
-
-const ACTOR_KIND_MEANINGS: Record<ActorKind, string> = {
-  ANONYMOUS: 'Somebody who did not say who they are.',
-  GUEST: 'A visitor of the shop without an account.',
-  CUSTOMER: 'A customer.',
-  STAFF: 'Somebody who works for the shop.',
-  ADMIN: 'Somebody who may do everything.',
-  SERVICE: 'Another system.',
-  PROCESS: 'A process of this server that reacts to events.',
-  SYSTEM: 'This server itself.',
-};
+import { encodeGlobalId } from './global-id.ts';
 
 /** The interface of all events, and what every event has. */
-export function addEventInterface(builder: SchemaBuilderOf, definitions: readonly EventDefinition[]) {
+export function addEventInterface(builder: SchemaBuilderOf, definitions: readonly EventDefinition[], actor: ActorRef) {
   const byType = new Map(definitions.map((definition) => [definition.type, definition]));
-  const actorKind = builder.enumType('ActorKind', {
-    description: 'What kind of someone acts.',
-    values: Object.fromEntries(ACTOR_KINDS.map((kind) => [kind, { description: ACTOR_KIND_MEANINGS[kind] }])),
-  });
-  const actor = builder.objectRef<Actor>('Actor').implement({
-    description: 'Who did something.',
-    audience: 'public',
-    fields: (t) => ({
-      kind: t.field({ type: actorKind, description: 'What kind of someone.', resolve: (it) => it.kind }),
-      id: t.id({
-        nullable: true,
-        description: 'Who exactly; told to themselves and to staff.',
-        resolve: (it, _args, { actor: viewer }) => (maySeeWho(viewer, it) ? it.id : null),
-      }),
-    }),
-  });
   return builder.interfaceRef<RecordedEvent>('Event').implement({
     description:
       'One event of the log. Every type of event is an object type that implements this and adds `payload`, typed. `recordedAt` never decreases as position grows. `data` is the payload as JSON, for generic tools.',
@@ -88,8 +56,8 @@ export function addEventInterface(builder: SchemaBuilderOf, definitions: readonl
 
 export type EventInterface = ReturnType<typeof addEventInterface>;
 
-/** A field's type in GraphQL, by the name that its zod schema carries as `meta({ graphql })`. */
-export type ValueTypes = Readonly<Record<string, OutputRef | 'Currency' | 'SafeInt'>>;
+/** A field's type in GraphQL, by the name that its zod schema carries as `meta({ graphql })`; its elements', of a list. */
+export type ValueTypes = Readonly<Record<string, OutputRef | 'Currency' | 'SafeInt' | 'JSON'>>;
 
 /** Makes the object type of an event from the schema that checks it. */
 export function addEventType(
@@ -106,9 +74,10 @@ export function addEventType(
       Object.fromEntries(
         membersOf(definition).map(([name, schema]) => {
           const { audience, description } = fieldMeta(schema);
-          const { type, nullable } = outputOf(schema, valueTypes);
+          const { type, nullable, show = asItIs } = outputOf(schema, valueTypes);
           const isNullable = nullable || audience !== 'public';
-          return [name, t.field({ type, audience, nullable: isNullable, description, resolve: (data) => data[name] })];
+          const resolve = ({ [name]: value = null }: Record<string, unknown>) => (value === null ? null : show(value));
+          return [name, t.field({ type, audience, nullable: isNullable, description, resolve })];
         }),
       ),
   });
@@ -133,6 +102,8 @@ const meta = z.object({
   audience: z.enum(AUDIENCES).default('public'),
   description: z.string().default(''),
   graphql: z.string().optional(),
+  /** The type of what it is the raw id of; clients get the global one. */
+  idOf: z.string().optional(),
 });
 
 function membersOf({ data }: EventDefinition): [string, z.ZodType][] {
@@ -143,19 +114,43 @@ function fieldMeta(schema: z.ZodType) {
   return meta.parse(schema.meta() ?? {});
 }
 
-function outputOf(schema: z.ZodType, valueTypes: ValueTypes): { type: OutputRef | ScalarName; nullable: boolean } {
-  const named = valueTypes[fieldMeta(schema).graphql ?? ''];
-  if (named !== undefined) return { type: named, nullable: false };
-  if (schema instanceof z.ZodNullable) {
+interface PayloadOutput {
+  readonly type: OutputRef | ScalarName | [OutputRef | ScalarName];
+  readonly nullable: boolean;
+  /** The value as the type's resolver wants it. */
+  show?(value: unknown): unknown;
+}
+
+const asItIs = (value: unknown) => value;
+
+function outputOf(schema: z.ZodType, valueTypes: ValueTypes): PayloadOutput {
+  const { graphql, idOf } = fieldMeta(schema);
+  // What newer events have and older ones do not is optional.
+  const nullable = schema instanceof z.ZodNullable || schema instanceof z.ZodOptional;
+  if (idOf !== undefined) return { type: 'ID', nullable, show: (id) => encodeGlobalId(idOf, String(id)) };
+  const named = valueTypes[graphql ?? ''];
+  if (named !== undefined) return { type: named, nullable };
+  if (nullable) {
     return { ...outputOf(z.instanceof(z.ZodType).parse(schema.unwrap()), valueTypes), nullable: true };
   }
+  if (schema instanceof z.ZodArray) {
+    const element = outputOf(z.instanceof(z.ZodType).parse(schema.element), valueTypes);
+    if (Array.isArray(element.type) || element.nullable || element.show !== undefined) {
+      throw new Error('A list in an event holds values that are shown as they are, and no nulls.');
+    }
+    return { type: [element.type], nullable: false };
+  }
+  if (schema instanceof z.ZodISODateTime) {
+    return { type: 'DateTime', nullable: false, show: (instant) => new Date(String(instant)) };
+  }
+  if (schema instanceof z.ZodEnum) return { type: 'String', nullable: false };
   if (schema instanceof z.ZodString) return { type: 'String', nullable: false };
   if (schema instanceof z.ZodNumber) return { type: 'Int', nullable: false };
   if (schema instanceof z.ZodBoolean) return { type: 'Boolean', nullable: false };
   throw new Error(`No GraphQL type for a field of kind ${schema.type}: name one with meta({ graphql }).`);
 }
 
-type ScalarName = 'String' | 'Int' | 'Boolean' | 'Currency' | 'SafeInt';
+type ScalarName = 'ID' | 'DateTime' | 'String' | 'Int' | 'Boolean' | 'Currency' | 'SafeInt' | 'JSON';
 
 /** What an event tells this viewer: fields for others are left out. */
 function visibleData(definition: EventDefinition | undefined, data: unknown, viewer: Actor): unknown {
@@ -166,12 +161,8 @@ function visibleData(definition: EventDefinition | undefined, data: unknown, vie
   return Object.fromEntries(Object.entries(payloadData.parse(data)).filter(([name]) => !hidden.includes(name)));
 }
 
-function maySeeWho(viewer: Actor, actor: Actor): boolean {
-  return actsForStaff(viewer) || (viewer.kind === actor.kind && viewer.id === actor.id);
-}
-
 /** What staff did is not traced back by customers; a cart's own users follow each other's commands. */
 function mayTrace(viewer: Actor, actor: Actor): boolean {
   const isOfShop = !['ANONYMOUS', 'GUEST', 'CUSTOMER'].includes(actor.kind);
-  return !isOfShop || maySeeWho(viewer, actor);
+  return !isOfShop || isThemselvesOrStaff(viewer, actor);
 }

@@ -8,6 +8,7 @@ export type FaultCode =
   | 'UNAUTHENTICATED'
   | 'POSITION_UNKNOWN'
   | 'STALE_READ'
+  | 'PROJECTION_PARKED'
   | 'OVERLOADED'
   | 'UNAVAILABLE'
   | 'CONTENDED';

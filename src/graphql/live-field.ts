@@ -21,18 +21,30 @@ export async function decodePosition(position: string, { engine }: RequestContex
   }
 }
 
-/** Waits until a projection has reached what the caller has seen. @throws the fault STALE_READ */
+/**
+ * Waits until a row has reached what the caller has seen.
+ * @throws the faults STALE_READ and PROJECTION_PARKED
+ */
 export async function waitFor<Row extends ProjectedRow>(
   projection: Projection<Row>,
+  key: string,
   minPosition: string | null | undefined,
   context: RequestContext,
 ): Promise<void> {
   if (minPosition === null || minPosition === undefined) return;
   const position = await decodePosition(minPosition, context);
-  const reached = await context.engine.view(projection).projector.reach(position, context.readWaitMs);
-  if (!reached) {
+  const view = context.engine.view(projection);
+  if (!(await view.follower.reach(position, context.readWaitMs))) {
     throw fault('STALE_READ', `What you ask for is not up to ${minPosition} yet: ask again, or without minPosition.`);
   }
+  if (await view.isParked(key)) throw parked();
+}
+
+function parked() {
+  return fault(
+    'PROJECTION_PARKED',
+    'A change of this could not be applied, and waits for an operator. Ask again later, or without minPosition for what there is.',
+  );
 }
 
 /** The type of a live view's payloads: the entity as it stands, and the events since the payload before. */
@@ -63,7 +75,7 @@ export function addChangeType(
 /**
  * The source of a live view.
  * @param mayWatch whether the caller may see this row; for others it is not there
- * @throws the faults NOT_FOUND, POSITION_UNKNOWN and STALE_READ
+ * @throws the faults NOT_FOUND, POSITION_UNKNOWN, STALE_READ and PROJECTION_PARKED
  */
 export async function watch<Row extends ProjectedRow>(
   projection: Projection<Row>,
@@ -72,9 +84,10 @@ export async function watch<Row extends ProjectedRow>(
   context: RequestContext,
   mayWatch: (row: Row) => boolean,
 ): Promise<AsyncIterable<LiveChange<Row>>> {
-  await waitFor(projection, after, context);
+  await waitFor(projection, key, after, context);
   const view = context.engine.view(projection);
   const row = await view.readCommitted(key);
+  if (row !== undefined && mayWatch(row) && (await view.isParked(key))) throw parked();
   const from = after === null || after === undefined ? undefined : await decodePosition(after, context);
   const subscription = row !== undefined && mayWatch(row) ? await view.live.subscribe(key, from) : undefined;
   if (subscription === undefined) throw fault('NOT_FOUND', 'There is nothing by that id to watch.');

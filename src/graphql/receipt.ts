@@ -1,10 +1,10 @@
-import type { Receipt } from '../eventsourcing/command.ts';
+import type { CommandStatus, Receipt } from '../eventsourcing/command.ts';
 import type { SchemaBuilderOf } from './builder.ts';
 
 /** A command whose outcome is known, or one that is still under way. */
 export type ReceiptShape = Receipt;
 
-const STATUS_MEANINGS = {
+const STATUS_MEANINGS: Record<CommandStatus, string> = {
   QUEUED: 'Stored, to be run later.',
   RUNNING: 'Being run.',
   SUCCEEDED: 'Done.',
@@ -12,13 +12,15 @@ const STATUS_MEANINGS = {
   FAILED: 'Something broke, and it will not be tried again.',
   TIMED_OUT: 'Its deadline passed before it was run.',
   CANCELLED: 'Taken back before it was run.',
-} as const;
+};
 
 /** Receipts of commands, and the answer to a command whose read model cannot be shown yet. */
 export function addReceipt(builder: SchemaBuilderOf) {
   const status = builder.enumType('CommandStatus', {
     description: 'How far a command has come.',
-    values: Object.fromEntries(Object.entries(STATUS_MEANINGS).map(([name, description]) => [name, { description }])),
+    values: Object.fromEntries(
+      Object.entries(STATUS_MEANINGS).map(([name, description]) => [name, { description }]),
+    ) as Record<CommandStatus, { description: string }>,
   });
   const receipt = builder.objectRef<ReceiptShape>('CommandReceipt').implement({
     description:
@@ -61,7 +63,7 @@ export function addReceipt(builder: SchemaBuilderOf) {
       }),
     }),
   });
-  return { receipt, accepted };
+  return { status, receipt, accepted };
 }
 
 export type ReceiptRef = ReturnType<typeof addReceipt>['receipt'];

@@ -3,7 +3,7 @@ import type { RecordedEvent } from '../eventsourcing/event.ts';
 import type { FieldProblem, Rejection } from '../eventsourcing/rejection.ts';
 import type { SchemaBuilderOf } from './builder.ts';
 import type { EventInterface } from './events.ts';
-import type { ReceiptRef, ReceiptShape } from './receipt.ts';
+import type { addReceipt, ReceiptShape } from './receipt.ts';
 
 /** A rejection on its way to the client. */
 export interface RejectionShape {
@@ -19,7 +19,11 @@ export function typenameOf({ code }: Rejection): string {
 }
 
 /** The interface `Rejection`, and the rejections that every command can end with. */
-export function addRejections(builder: SchemaBuilderOf, receipt: ReceiptRef, event: EventInterface) {
+export function addRejections(
+  builder: SchemaBuilderOf,
+  { receipt, status: commandStatus }: ReturnType<typeof addReceipt>,
+  event: EventInterface,
+) {
   const rejection = builder.interfaceRef<RejectionShape>('Rejection').implement({
     description:
       'A business "no". Every member of a result union that is neither the success nor CommandAccepted implements it.',
@@ -84,7 +88,7 @@ export function addRejections(builder: SchemaBuilderOf, receipt: ReceiptRef, eve
   });
   const versionConflict = builder.objectRef<RejectionShape>('VersionConflict').implement({
     description:
-      "Someone else changed the aggregate: it is not at the caller's expectedVersion. Not stored: the same commandId may be sent again.",
+      "Someone else changed the aggregate: it is not at the caller's expectedVersion. Not stored: the same commandId may be sent again. Only that of a queued command is final, and stored: see its receipt.",
     audience: 'public',
     interfaces: [rejection],
     fields: (t) => ({
@@ -113,6 +117,11 @@ export function addRejections(builder: SchemaBuilderOf, receipt: ReceiptRef, eve
       id: { type: 'ID', nullable: true, description: 'What was asked for.' },
     }),
     forbidden: declareRejection('Forbidden', 'You may not do this.'),
+    commandNotDone: declareRejection(
+      'CommandNotDone',
+      'The command was stored before, and ended without being done: it failed, timed out or was cancelled.',
+      { status: { type: commandStatus, description: 'How it ended.' } },
+    ),
     illegalState: declareRejection('IllegalState', 'It is in a state in which this cannot be done.', {
       state: { type: 'String', description: 'The state that it is in.' },
     }),
@@ -122,7 +131,7 @@ export function addRejections(builder: SchemaBuilderOf, receipt: ReceiptRef, eve
 export const fieldProblems = z.array(z.object({ path: z.array(z.string()), message: z.string() }));
 
 export interface DetailOptions {
-  readonly type: 'ID' | 'String' | 'Int' | 'Currency';
+  readonly type: 'ID' | 'String' | 'Int' | 'Currency' | ReturnType<typeof addReceipt>['status'];
   readonly nullable?: boolean;
   readonly description: string;
 }

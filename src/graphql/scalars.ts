@@ -44,11 +44,18 @@ export const scalars = {
 const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/i;
 
 function parseInstant(value: unknown): Date {
-  const instant = typeof value === 'string' && RFC_3339.test(value) ? new Date(value) : undefined;
+  const instant = typeof value === 'string' && RFC_3339.test(value) && isDay(value) ? new Date(value) : undefined;
   if (instant === undefined || Number.isNaN(instant.getTime())) {
     throw new GraphQLError('DateTime must be an instant like 2030-01-31T12:00:00Z.');
   }
   return instant;
+}
+
+/** The 30th of February would be taken for the 2nd of March. */
+function isDay(text: string): boolean {
+  const day = text.slice(0, 10);
+  const midnight = new Date(`${day}T00:00:00Z`);
+  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
 }
 
 function parseSafeInt(value: unknown): number {

@@ -1,28 +1,38 @@
 import type { ObjectRef } from '@pothos/core';
 import type { Aggregate } from '../eventsourcing/aggregate.ts';
+import type { EventDefinition } from '../eventsourcing/event.ts';
 import type { ProjectedRow } from '../eventsourcing/projection.ts';
+import { addActor } from './actor.ts';
 import { type BuilderTypes, createBuilder } from './builder.ts';
 import { addCommandMutation, type CommandMutation } from './command-mutation.ts';
 import { addEventInterface, addEventType, type ValueTypes } from './events.ts';
 import { addChangeType } from './live-field.ts';
 import { addReceipt } from './receipt.ts';
 import { addRejections } from './rejections.ts';
+import { addScheduleInput } from './schedule.ts';
 
-/** What a context declares its part of the schema with. */
-export function createSchemaKit(aggregates: readonly Aggregate[]) {
+/**
+ * What a context declares its part of the schema with.
+ * @param otherEvents events that are of no aggregate of a context
+ */
+export function createSchemaKit(aggregates: readonly Aggregate[], otherEvents: readonly EventDefinition[] = []) {
   const builder = createBuilder();
-  const definitions = aggregates.flatMap((it) => it.events);
-  const event = addEventInterface(builder, definitions);
+  const definitions = [...aggregates.flatMap((it) => it.events), ...otherEvents];
+  const actor = addActor(builder);
+  const event = addEventInterface(builder, definitions, actor);
   const receipts = addReceipt(builder);
-  const rejections = addRejections(builder, receipts.receipt, event);
+  const rejections = addRejections(builder, receipts, event);
+  const schedule = addScheduleInput(builder);
   const eventTypes = new Map(
     aggregates.flatMap(({ commands, events }) => commands.map(({ name }) => [name, events.map(({ type }) => type)])),
   );
   const eventTypesOf = (command: string) => eventTypes.get(command) ?? [];
   return {
     builder,
+    actor,
     event,
     receipt: receipts.receipt,
+    commandStatus: receipts.status,
     rejections,
     /** Declares the object types of all events. */
     addEventTypes(valueTypes: ValueTypes): void {
@@ -31,7 +41,7 @@ export function createSchemaKit(aggregates: readonly Aggregate[]) {
     addCommandMutation<Input extends object, Entity, Payload extends object>(
       mutation: CommandMutation<Input, Entity, Payload>,
     ): void {
-      addCommandMutation({ builder, receipts, rejections, eventTypesOf }, mutation);
+      addCommandMutation({ builder, receipts, rejections, schedule, eventTypesOf }, mutation);
     },
     addChangeType(name: string, member: string, ref: ObjectRef<BuilderTypes, ProjectedRow>) {
       return addChangeType(builder, event, { name, member, ref });

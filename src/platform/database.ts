@@ -1,4 +1,5 @@
 import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
+import { listen, type Notifications } from './notifications.ts';
 import { openPGlite } from './pglite.ts';
 import { openPostgres } from './postgres.ts';
 import { PrismaClient } from './prisma/client.ts';
@@ -20,6 +21,15 @@ export interface Database {
   /** For what is derived from the log, and for reads: connections of their own, so that they never hold up an append. */
   readonly derived: SqlClient;
   readonly adapters: SqlMigrationAwareDriverAdapterFactory;
+  /**
+   * Hears what other processes say with NOTIFY; undefined for an embedded store, which has no others.
+   * @param onListening called whenever hearing begins anew: what was said before may have been missed
+   */
+  listen(
+    channel: string,
+    onNotification: (payload: string) => void,
+    onListening: () => void,
+  ): Notifications | undefined;
   close(): Promise<void>;
 }
 
@@ -36,6 +46,8 @@ export async function openDatabase(settings: DatabaseSettings): Promise<Database
     log,
     derived,
     adapters: engine.log,
+    listen: (channel, onNotification, onListening) =>
+      settings.engine === 'postgresql' ? listen(settings.url, channel, onNotification, onListening) : undefined,
     async close() {
       await Promise.all([log.prisma.$disconnect(), derived.prisma.$disconnect()]);
       await engine.close();

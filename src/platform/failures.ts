@@ -1,7 +1,10 @@
 import { z } from 'zod';
 
-/** SQLSTATE classes of a server that is gone, going or full: connection, insufficient resources, operator's word. */
-const PASSING_SQLSTATE = /^(08|53|57P)/;
+/**
+ * SQLSTATE classes of a server that is gone, going or full: connection, insufficient resources, operator's word; one
+ * that may only be read from, for as long as another takes over; and the victim of a deadlock, who may try again.
+ */
+const PASSING_SQLSTATE = /^(08|53|57P|25006|40P01)/;
 const PASSING_PRISMA = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037']);
 const PASSING_NODE = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT']);
 const PASSING_KIND = new Set([

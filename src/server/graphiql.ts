@@ -45,4 +45,68 @@ query Cart {
     total { amountMinor currency }
   }
 }
+
+# 6. Let a change be done in the background.
+mutation AddInBackground {
+  addItemToCart(
+    input: { cartId: "Q2FydDoxMTExMTExMS0xMTExLTQxMTEtODExMS0xMTExMTExMTExMTE", sku: "71053", quantity: 1 }
+    schedule: {}
+  ) {
+    ... on CommandAccepted { receipt { commandId status } }
+    ... on Rejection { code message }
+  }
+}
+
+# 7. See what was done, what processes do, and what
+#    waits for an operator.
+query Operations {
+  commands(first: 5) { nodes { name status attempts events { type } } }
+  processes(first: 5) { nodes { process status steps { name status at } } }
+  deadLetters(first: 5) { totalCount nodes { source subject error waitingBehind } }
+}
+
+# 8. Check out: the cart becomes an order, under an id of
+#    our choice. What is in it is reserved from now on.
+mutation CheckOut {
+  checkOutCart(input: {
+    cartId: "Q2FydDoxMTExMTExMS0xMTExLTQxMTEtODExMS0xMTExMTExMTExMTE"
+    newOrderId: "22222222-2222-4222-8222-222222222222"
+    email: "ada@example.com"
+    shippingAddress: { name: "Ada Lovelace", street: "12 St James's Square", city: "London", postalCode: "SW1Y 4JH", country: "United Kingdom" }
+  }) {
+    ... on OrderPayload { order { id number status total { amountMinor currency } paymentDeadline } }
+    ... on InsufficientStock { sku requested available }
+    ... on Rejection { code message }
+  }
+}
+
+# 9. Watch the order live, in another tab, all the way to
+#    DELIVERED.
+subscription LiveOrder {
+  orderChanged(id: "T3JkZXI6MjIyMjIyMjItMjIyMi00MjIyLTgyMjItMjIyMjIyMjIyMjIy") {
+    position
+    events { type recordedAt }
+    order { number status statusReason payments { status failureReason } shipments { status carrier trackingCode } }
+  }
+}
+
+# 10. Pay. tok_ok is a card of the simulated provider that
+#     works; try tok_decline first, or tok_action.
+mutation Pay {
+  payOrder(input: { orderId: "T3JkZXI6MjIyMjIyMjItMjIyMi00MjIyLTgyMjItMjIyMjIyMjIyMjIy", paymentToken: "tok_ok" }) {
+    ... on OrderPayload { order { status payments { status amount { amountMinor currency } nextAction { url } } } }
+    ... on PaymentDeclined { reason }
+    ... on Rejection { code message }
+  }
+}
+
+# 11. What happened, step by step, and what the customer
+#     was told.
+query Order {
+  order(id: "T3JkZXI6MjIyMjIyMjItMjIyMi00MjIyLTgyMjItMjIyMjIyMjIyMjIy") {
+    number status personalData email
+    process { status steps { name status at detail } }
+  }
+  notifications(first: 10, orderId: "T3JkZXI6MjIyMjIyMjItMjIyMi00MjIyLTgyMjItMjIyMjIyMjIyMjIy") { nodes { subject status to sentAt } }
+}
 `;

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Engine } from '../eventsourcing/engine.ts';
 import type { Database } from '../platform/database.ts';
 import { sendError, sendJson } from './http-body.ts';
+import type { OutsideParties } from './outside-parties.ts';
 
 /** Further behind than this, read tables are not fit to be asked. */
 const MAX_LAG_EVENTS = 50_000;
@@ -11,22 +12,29 @@ const DATABASE_WAIT_MS = 2_000;
 export async function health(
   path: string,
   response: ServerResponse,
-  parts: { engine: Engine; database: Database },
+  parts: { engine: Engine; database: Database; outside: OutsideParties },
 ): Promise<void> {
   if (path === '/health/live') return sendJson(response, 200, { status: 'live' });
   if (path !== '/health/ready')
     return sendError(response, 404, 'NOT_FOUND', 'There are /health/live and /health/ready.');
-  const { engine, database } = parts;
+  const { engine, database, outside } = parts;
   const isDatabaseThere = await within(DATABASE_WAIT_MS, database.log.query('SELECT 1'));
-  const projections = engine.views.map(({ projector }) => ({
-    name: projector.name,
-    position: engine.positions.encode(projector.position),
-    lag: engine.tail.head - projector.position,
-    failing: projector.failing,
+  const followers = engine.followers.map(({ task, position, failing, isOwner, parking }) => ({
+    name: task.name,
+    position: engine.positions.encode(position),
+    lag: engine.tail.head - position,
+    failing,
+    /** This process is the one at work; otherwise another is, and this one watches it. */
+    active: isOwner,
+    /** Rows or streams that wait behind a dead letter. */
+    parked: parking.size,
   }));
-  const isReady = isDatabaseThere && projections.every(({ lag, failing }) => !failing && lag <= MAX_LAG_EVENTS);
+  const isReady = isDatabaseThere && followers.every(({ lag, failing }) => !failing && lag <= MAX_LAG_EVENTS);
   const status = isReady ? 'ready' : 'not ready';
-  sendJson(response, isReady ? 200 : 503, { status, engine: database.engine, database: isDatabaseThere, projections });
+  // Whoever is outside may be down: the shop goes on, and what was to be asked of them waits.
+  const parties = outside.parties.map((party) => party.state());
+  const shown = { status, engine: database.engine, database: isDatabaseThere, followers, outside: parties };
+  sendJson(response, isReady ? 200 : 503, shown);
 }
 
 async function within(milliseconds: number, work: Promise<unknown>): Promise<boolean> {

@@ -1,12 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { contexts } from '../contexts/index.ts';
-import { Engine } from '../eventsourcing/engine.ts';
+import type { Engine } from '../eventsourcing/engine.ts';
 import type { RequestContext } from '../graphql/context.ts';
-import type { Clock } from '../platform/clock.ts';
-import type { Database } from '../platform/database.ts';
-import type { Ids } from '../platform/ids.ts';
-import type { Logger } from '../platform/logger.ts';
 import { Authenticator, type AuthMode } from './authentication.ts';
 import { acceptsAnswer, acceptsStream, answerPlain } from './fast-path.ts';
 import { createGraphQL, GRAPHQL_PATH } from './graphql.ts';
@@ -15,9 +11,11 @@ import { BadBody, readBody, sendError } from './http-body.ts';
 import { OpenStreams } from './open-streams.ts';
 import { OriginPolicy } from './origins.ts';
 import { createSchema } from './schema.ts';
+import { type ShopEngineParts, type ShopEngineSettings, startShopEngine } from './shop-engine.ts';
+import { isWebhookPath, takeWebhook } from './webhooks.ts';
 import { serveWebSockets } from './websocket.ts';
 
-export interface ServerSettings {
+export interface ServerSettings extends ShopEngineSettings {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
@@ -29,11 +27,7 @@ export interface ServerSettings {
   readonly defaultCurrency: string;
 }
 
-export interface ServerParts {
-  readonly database: Database;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly ids: Ids;
+export interface ServerParts extends ShopEngineParts {
   /** What must be done before the first request is answered. */
   prepare?(engine: Engine): Promise<void>;
 }
@@ -51,11 +45,7 @@ const DRAIN_MS = 10_000;
 /** Starts the engine over a migrated database, and serves it. */
 export async function startServer(settings: ServerSettings, parts: ServerParts): Promise<RunningServer> {
   const { logger, ids } = parts;
-  const engine = await Engine.start({
-    ...parts,
-    aggregates: contexts.flatMap((context) => context.aggregates),
-    projections: contexts.flatMap((context) => context.projections),
-  });
+  const engine = await startShopEngine(settings, parts);
   await parts.prepare?.(engine);
   const authenticator = new Authenticator(settings.authMode, settings.jwtSecret);
   const origins = new OriginPolicy(settings.corsOrigins, settings.authMode === 'open');
@@ -74,7 +64,12 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method, headers, url = '/' } = request;
     const path = url.split('?', 1)[0];
-    if (path?.startsWith('/health/')) return health(path, response, { engine, database: parts.database });
+    const { database, outside } = parts;
+    if (path?.startsWith('/health/')) return health(path, response, { engine, database, outside });
+    if (isWebhookPath(path)) {
+      if (method !== 'POST') return sendError(response, 405, 'METHOD_NOT_ALLOWED', 'Webhooks are sent by POST.');
+      return takeWebhook(path, headers, await readBody(request), response, { engine, outside, logger });
+    }
     if (path === '/' && method === 'GET') {
       response.writeHead(302, { location: GRAPHQL_PATH }).end();
       return;

@@ -4,12 +4,15 @@ import {
   type ExecutionArgs,
   type ExecutionResult,
   execute,
+  GraphQLError,
   Kind,
   visit,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { z } from 'zod';
+import { RowParked } from '../eventsourcing/live-hub.ts';
 import type { RequestContext } from '../graphql/context.ts';
+import { fault } from '../graphql/faults.ts';
 import { sharePayload } from './shared-payload.ts';
 
 /**
@@ -31,11 +34,19 @@ async function subscribeShared(args: ExecutionArgs): Promise<AsyncIterableIterat
   if (!(Symbol.asyncIterator in source)) return source;
   const changes = source[Symbol.asyncIterator]();
   const key = shareKey(args);
+  let isOver = false;
   const shared: AsyncIterableIterator<ExecutionResult> = {
     [Symbol.asyncIterator]: () => shared,
     async next() {
-      const { done, value } = await changes.next();
-      return done === true ? { done, value: undefined } : { done: false, value: await resultOf(value, key, args) };
+      if (isOver) return { done: true, value: undefined };
+      try {
+        const { done, value } = await changes.next();
+        return done === true ? { done, value: undefined } : { done: false, value: await resultOf(value, key, args) };
+      } catch (error) {
+        // Thrown, it would end the whole socket: as a last payload it ends this operation alone.
+        isOver = true;
+        return { done: false, value: { errors: [lastError(error)] } };
+      }
     },
     async return() {
       await changes.return?.();
@@ -43,6 +54,12 @@ async function subscribeShared(args: ExecutionArgs): Promise<AsyncIterableIterat
     },
   };
   return shared;
+}
+
+function lastError(error: unknown): GraphQLError {
+  if (error instanceof GraphQLError) return error;
+  if (error instanceof RowParked) return fault('PROJECTION_PARKED', error.message);
+  return new GraphQLError('The subscription broke.', { originalError: error instanceof Error ? error : null });
 }
 
 function resultOf(change: unknown, key: string, args: ExecutionArgs): Promise<ExecutionResult> {

@@ -31,7 +31,10 @@ describe.skipIf(postgresql === undefined)('A PostgreSQL server that goes away', 
   });
 
   it('and comes back: no command is lost or doubled, clients are told to wait, and the server lives on', async () => {
-    const server = await startServerProcess({ ...store, environment: { DATABASE_URL: proxy.url } });
+    const server = await startServerProcess({
+      ...store,
+      environment: { ...store.environment, DATABASE_URL: proxy.url },
+    });
     try {
       const ready = async () => (await fetch(new URL('/health/ready', server.url))).status;
       const skus = Array.from({ length: 10 }, (_, at) => `SKU-${at}`);
@@ -141,14 +144,14 @@ describe.skipIf(postgresql === undefined)('An answer of PostgreSQL that is lost 
     const tallyId = randomUUID();
     await execute(request('Add', { tallyId, amount: 1 }));
     const view = engine.view(tallyProjection());
-    expect(await view.projector.reach(1, 10_000)).toBe(true);
+    expect(await view.follower.reach(1, 10_000)).toBe(true);
     const subscription = await view.live.subscribe(tallyId);
     await subscription?.next();
     const lost = proxy.loseNext('answer', '[1,987654]');
     const told = within(10_000, 'the watcher is told', subscription?.next() ?? Promise.reject());
     await execute(request('Add', { tallyId, amount: 987_654 }));
     await lost;
-    expect(await view.projector.reach(2, 10_000)).toBe(true);
+    expect(await view.follower.reach(2, 10_000)).toBe(true);
     expect((await view.read(tallyId))?.amounts).toEqual([1, 987_654]);
     const { value } = await told;
     expect(value?.events.map(({ version }) => version)).toEqual([2]);

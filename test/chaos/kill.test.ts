@@ -16,7 +16,7 @@ const KILLS = 3;
 const ANSWERED_BETWEEN = 250;
 const SKUS = Array.from({ length: 12 }, (_, at) => `SKU-${at}`);
 
-const readiness = z.object({ projections: z.tuple([z.object({ position: z.string() })], z.unknown()) });
+const readiness = z.object({ followers: z.tuple([z.object({ position: z.string() })], z.unknown()) });
 
 /** Follows the log as another process would, by position alone. */
 class Follower {
@@ -24,7 +24,7 @@ class Follower {
 
   async readOn({ settings }: TestStore, until: () => boolean): Promise<void> {
     const database = await openDatabase(settings);
-    const log = contextLog(database);
+    const log = await contextLog(database);
     for (let isDone = false; ; ) {
       const events = await log.readAfter(this.seen.at(-1) ?? 0, 100);
       this.seen.push(...events.map(({ position }) => position));
@@ -53,7 +53,7 @@ describeEachStore('A server that is killed in the middle of load, again and agai
     await load.begin(CLIENTS);
     const watchers = load.carts
       .slice(0, 2)
-      .map((cartId) => new LiveWatcher(() => server.webSocketUrl, cartId, ready.projections[0].position));
+      .map((cartId) => new LiveWatcher(() => server.webSocketUrl, cartId, ready.followers[0].position));
     closing.push(...watchers.map((it) => () => it.end()));
 
     // PostgreSQL is followed all the time; the folder of PGlite is free only between two servers.
@@ -103,7 +103,9 @@ describeEachStore('A server that is killed in the middle of load, again and agai
     const events = await auditStore(database, load.acknowledged);
     expect(follower.seen).toEqual(events.map(({ position }) => position));
     for (const [at, { seen, connections }] of watchers.entries()) {
-      const versions = events.filter(({ aggregateId }) => aggregateId === load.carts[at]).map(({ version }) => version);
+      const versions = events
+        .filter(({ streamId }) => streamId === `cart-${load.carts[at]}`)
+        .map(({ version }) => version);
       expect(seen).toEqual(versions);
       expect(connections).toBeGreaterThan(KILLS);
     }

@@ -1,20 +1,14 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import process from 'node:process';
-import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'csv-parse/sync';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { ReplayReport } from '../../src/cli/replay/report.ts';
+import { csvFile, faultBody, replay, replayJson, standBetween } from '../support/replaying.ts';
 import { type ServerProcess, startServerProcess } from '../support/servers.ts';
 import { describeEachStore, type TestStore } from '../support/stores.ts';
 
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const SAMPLE = fileURLToPath(new URL('../../seed/online-retail-1000.csv', import.meta.url));
 const CATALOG = fileURLToPath(new URL('../../seed/demo-catalog.csv', import.meta.url));
 
@@ -230,63 +224,4 @@ function expectSample(report: ReplayReport): void {
     givenUp: false,
     check: { carts: expected.carts, unread: 0, mismatches: [] },
   });
-}
-
-/** Runs the command as a user does. */
-async function replay(...parameters: string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [MAIN, 'replay', ...parameters], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const [[code], stdout, stderr] = await Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)]);
-  return { code, stdout, stderr };
-}
-
-async function replayJson(...parameters: string[]): Promise<{ code: unknown; report: ReplayReport }> {
-  const { code, stdout, stderr } = await replay(...parameters, '--json');
-  expect(stderr).toBe('');
-  const report: ReplayReport = JSON.parse(stdout);
-  return { code, report };
-}
-
-/** A CSV file that is there until the test has finished. */
-function csvFile(lines: readonly string[], header = 'InvoiceNo,StockCode,Description,Quantity'): string {
-  const folder = mkdtempSync(join(tmpdir(), 'cartstream-replay-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, 'invoices.csv');
-  writeFileSync(file, [header, ...lines].join('\r\n'));
-  return file;
-}
-
-const graphqlRequest = z.object({
-  query: z.string(),
-  variables: z.object({ input: z.object({ quantity: z.number().optional() }).optional() }).default({}),
-});
-type Reply = { readonly status: number; readonly body: string };
-
-/** A proxy with a will of its own, until the test has finished. @returns its address */
-async function standBetween(
-  url: string,
-  handle: (request: z.output<typeof graphqlRequest>, forward: () => Promise<Reply>) => Promise<Reply | 'lost'>,
-): Promise<string> {
-  const proxy = createServer((request, response) => {
-    void (async () => {
-      const sent = await text(request);
-      const reply = await handle(graphqlRequest.parse(JSON.parse(sent)), async () => {
-        const headers = { 'content-type': 'application/json' };
-        const answer = await fetch(url, { method: 'POST', headers, body: sent });
-        return { status: answer.status, body: await answer.text() };
-      });
-      if (reply === 'lost') response.destroy();
-      else response.writeHead(reply.status, { 'content-type': 'application/json' }).end(reply.body);
-    })();
-  });
-  await once(proxy.listen(0, '127.0.0.1'), 'listening');
-  onTestFinished(() => {
-    proxy.closeAllConnections();
-    proxy.close();
-  });
-  const { port } = z.object({ port: z.number() }).parse(proxy.address());
-  return `http://127.0.0.1:${port}/graphql`;
-}
-
-function faultBody(code: string): string {
-  return JSON.stringify({ data: null, errors: [{ message: 'Something is wrong.', extensions: { code } }] });
 }

@@ -1,42 +1,29 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type CartCommand, cartCommands } from '../../src/contexts/cart/commands.ts';
-import { cartDecider, MAX_LINES, MAX_QUANTITY, mayUse } from '../../src/contexts/cart/decider.ts';
+import { cartCommands } from '../../src/contexts/cart/commands.ts';
+import { cartDecider } from '../../src/contexts/cart/decider.ts';
 import type { CartEvent } from '../../src/contexts/cart/events.ts';
+import { type CartFacts, productIn } from '../../src/contexts/cart/facts.ts';
+import { MAX_LINES, MAX_QUANTITY, mayUse } from '../../src/contexts/cart/policy.ts';
 import { type CartProductRow, cartProductProjection } from '../../src/contexts/cart/product-copy.ts';
 import { type CartRow, cartProjection } from '../../src/contexts/cart/projection.ts';
 import { isRejection } from '../../src/eventsourcing/decider.ts';
+import {
+  add,
+  added,
+  CART,
+  change,
+  clear,
+  create,
+  created,
+  price,
+  product,
+  remove,
+  type ShoppersCommand,
+  selling,
+} from '../support/carts.ts';
 import { ANONYMOUS, customer, GUEST, given, STAFF } from '../support/given.ts';
 import { recorded } from '../support/recorded.ts';
-
-const CART = '11111111-1111-4111-8111-111111111111';
-const price = (amountMinor: number, currency = 'GBP') => ({ amountMinor, currency });
-
-function product(sku: string, changes: Partial<CartProductRow> = {}): [string, CartProductRow] {
-  const row = { name: `Product ${sku}`, priceMinor: 250, currency: 'GBP', active: true, available: 100_000 };
-  return [sku, { sku, ...row, position: 1, ...changes }];
-}
-
-const created = (customerId: string | null = null): CartEvent => ({
-  type: 'CartCreated',
-  data: { currency: 'GBP', customerId },
-});
-const added = (sku: string, quantity: number): CartEvent => ({
-  type: 'ItemAddedToCart',
-  data: { sku, name: `Product ${sku}`, quantity, unitPrice: price(250) },
-});
-const add = (sku: string, quantity: number): CartCommand => ({
-  type: 'AddItemToCart',
-  data: { cartId: CART, sku, quantity },
-});
-const change = (sku: string, quantity: number): CartCommand => ({
-  type: 'ChangeItemQuantity',
-  data: { cartId: CART, sku, quantity },
-});
-const remove = (sku: string): CartCommand => ({ type: 'RemoveItemFromCart', data: { cartId: CART, sku } });
-const clear: CartCommand = { type: 'ClearCart', data: { cartId: CART } };
-const create: CartCommand = { type: 'CreateCart', data: { cartId: CART, currency: 'GBP' } };
-const selling = (...products: [string, CartProductRow][]) => ({ facts: new Map(products) });
 
 describe('Creating a cart', () => {
   test.each([ANONYMOUS, GUEST, STAFF])('makes one that is for whoever knows its id, for $kind', (actor) =>
@@ -358,7 +345,7 @@ test('Folding what was decided gives the lines of an independent model, whatever
       const row = recorded('cart', CART, events).reduce<CartRow | undefined>(cartProjection.evolveRow, undefined);
       expect(row?.lines.map((line) => [line.sku, line.quantity])).toEqual([...model]);
       expect(row?.lines.map((line) => line.unitPriceMinor)).toEqual(
-        [...model.keys()].map((it) => facts.get(it)?.priceMinor),
+        [...model.keys()].map((it) => productIn(facts, it)?.priceMinor),
       );
       expect(row?.version).toBe(events.length);
     }),
@@ -366,15 +353,14 @@ test('Folding what was decided gives the lines of an independent model, whatever
 });
 
 /** Does to a plain map what the rules say. @returns false, and nothing is done, where they forbid it */
-function applied(model: Map<string, number>, { type, data }: CartCommand, facts: ReadonlyMap<string, CartProductRow>) {
-  if (type === 'CreateCart') return false;
+function applied(model: Map<string, number>, { type, data }: ShoppersCommand, facts: CartFacts) {
   if (type === 'ClearCart') {
     model.clear();
     return true;
   }
   const present = model.get(data.sku);
   if (type === 'RemoveItemFromCart') return model.delete(data.sku);
-  const stock = facts.get(data.sku)?.available;
+  const stock = productIn(facts, data.sku)?.available;
   if (type === 'AddItemToCart') {
     const total = (present ?? 0) + data.quantity;
     if (stock === undefined || total > stock || total > 10_000) return false;

@@ -21,22 +21,26 @@ describeEachStore('The command executor', (kind) => {
   let store: TestStore;
   let database: Database;
   let engine: Engine;
-  /** Another engine on the same store, with a cache of its own; on PostgreSQL as if in another process. */
-  let rivalDatabase: Database;
+  /** As if in another process, with a cache of its own. An embedded store has room for one: there it is the same. */
   let rival: Engine;
+  const closing: (() => Promise<unknown>)[] = [];
 
   beforeAll(async () => {
     store = await kind.create();
     database = await openMigrated(store);
     engine = await startTallyEngine(database);
-    rivalDatabase = kind.engine === 'pglite' ? database : await openDatabase(store.settings);
-    rival = await startTallyEngine(rivalDatabase);
+    closing.push(store.remove, database.close, () => engine.stop());
+    rival = kind.engine === 'pglite' ? engine : await startRival();
   });
   afterAll(async () => {
-    await Promise.all([engine.stop(), rival.stop()]);
-    await Promise.all([...new Set([database, rivalDatabase])].map((it) => it.close()));
-    await store.remove();
+    for (const close of closing.reverse()) await close();
   });
+  async function startRival(): Promise<Engine> {
+    const rivalDatabase = await openDatabase(store.settings);
+    const started = await startTallyEngine(rivalDatabase);
+    closing.push(rivalDatabase.close, () => started.stop());
+    return started;
+  }
 
   const run = (...parameters: Parameters<typeof request>) => engine.executor.execute(request(...parameters));
   const add = (tallyId: string, amount = 1) => run('Add', { tallyId, amount });

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
+import type { AppendedUnit, AppendUnit } from '../../src/eventsourcing/append-unit.ts';
 import { NotStorable, StorageCodec } from '../../src/eventsourcing/codec.ts';
 import { CommandStore } from '../../src/eventsourcing/command-store.ts';
 import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
-import { type AppendedUnit, type AppendUnit, EventLog } from '../../src/eventsourcing/event-log.ts';
+import { EventLog } from '../../src/eventsourcing/event-log.ts';
 import { type Database, openDatabase } from '../../src/platform/database.ts';
 import { unitOf } from '../support/append-units.ts';
 import { describeEachStore, openMigrated, type TestStore } from '../support/stores.ts';

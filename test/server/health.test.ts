@@ -7,7 +7,14 @@ interface Ready {
   readonly status: string;
   readonly engine: string;
   readonly database: boolean;
-  readonly projections: readonly { name: string; position: string; lag: number; failing: boolean }[];
+  readonly followers: readonly {
+    readonly name: string;
+    readonly position: string;
+    readonly lag: number;
+    readonly failing: boolean;
+    readonly active: boolean;
+    readonly parked: number;
+  }[];
 }
 
 describeEachStore('Health', (kind) => {
@@ -29,19 +36,19 @@ describeEachStore('Health', (kind) => {
     expect(await response.json()).toEqual({ status: 'live' });
   });
 
-  test('is ready, and tells how far each projection is', async () => {
+  test('is ready, and tells how far each projection and process is', async () => {
     const { receipt } = await new Shop(server.url).addProduct('A');
     const response = await ask('/health/ready');
     expect(response.status).toBe(200);
     const ready = (await response.json()) as Ready;
     expect(ready).toMatchObject({ status: 'ready', engine: kind.engine, database: true });
-    expect(ready.projections.map(({ name }) => name).sort()).toEqual([
-      'cart.carts',
-      'cart.products',
-      'catalog.products',
-    ]);
-    const catalog = ready.projections.find(({ name }) => name === 'catalog.products');
-    expect(catalog).toEqual({ name: 'catalog.products', position: receipt?.position, lag: 0, failing: false });
+    const names = ready.followers.map(({ name }) => name);
+    expect(names).toEqual(server.engine.followers.map(({ task }) => task.name));
+    expect(names).toEqual(expect.arrayContaining(['process:checkout', 'projection:ordering.orders']));
+    const name = 'projection:catalog.products';
+    const catalog = ready.followers.find((it) => it.name === name);
+    const { position } = receipt ?? {};
+    expect(catalog).toEqual({ name, position, lag: 0, failing: false, active: true, parked: 0 });
   });
 
   test('says what there is where something else is asked for', async () => {

@@ -1,15 +1,14 @@
 import { ApolloClient, ApolloLink, gql as apolloGql, HttpLink, InMemoryCache } from '@apollo/client';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { cacheExchange, fetchExchange, subscriptionExchange, Client as UrqlClient } from '@urql/core';
-import { getOperationAST, Kind, type OperationDefinitionNode, parse, print } from 'graphql';
+import { parse, print } from 'graphql';
 import { createClient as createSseClient } from 'graphql-sse';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { addDemoCatalog } from '../../src/cli/demo-catalog.ts';
 import { cartProjection } from '../../src/contexts/cart/projection.ts';
-import { FIRST_OPERATIONS } from '../../src/server/graphiql.ts';
 import { type LocalServer, startLocalServer } from '../support/servers.ts';
 import { Shop } from '../support/shop.ts';
-import { socketClient, watch } from '../support/sockets.ts';
+import { socketClient } from '../support/sockets.ts';
 import { describeEachStore, type TestStore } from '../support/stores.ts';
 
 const CREATE = `mutation Create { createCart { ... on CartPayload { cart { id version } receipt { position } } } }`;
@@ -175,50 +174,6 @@ describe('What HTTP allows', () => {
     const page = await (await fetch(server.url, { headers: { accept: 'text/html' } })).text();
     const foreign = [...page.matchAll(/<(?:script|link)[^>]*(?:src|href)="?(https?:[^"\s>]+)/g)].map(([, url]) => url);
     expect(foreign).toEqual([]);
-  });
-
-  test('each example operation of GraphiQL runs as it is, in the order of the page', async () => {
-    const document = parse(FIRST_OPERATIONS);
-    const operations = document.definitions.filter((it) => it.kind === Kind.OPERATION_DEFINITION);
-    expect(operations.map(({ operation }) => operation).sort()).toEqual([
-      'mutation',
-      'mutation',
-      'query',
-      'query',
-      'subscription',
-    ]);
-    const client = socketClient(server.webSocketUrl);
-    const answers = new Map<string, unknown>();
-    const run = async (operation: OperationDefinitionNode) => {
-      const operationName = operation.name?.value ?? '';
-      // GraphiQL sends the whole page, and the name of the operation that the cursor is in.
-      if (getOperationAST(document, operationName)?.operation === 'subscription') {
-        return watch<Record<string, unknown>>(client, { query: FIRST_OPERATIONS, operationName });
-      }
-      const response = await fetch(server.url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ query: FIRST_OPERATIONS, operationName }),
-      });
-      answers.set(operationName, await response.json());
-      return undefined;
-    };
-    let live: ReturnType<typeof watch<Record<string, unknown>>> | undefined;
-    for (const operation of operations) {
-      live = (await run(operation)) ?? live;
-      if (live?.results.length === 0) await vi.waitFor(() => expect(live?.results).toHaveLength(1));
-    }
-
-    expect(answers.get('Products')).toMatchObject({ data: { products: { nodes: expect.any(Array) } } });
-    expect(JSON.stringify(answers.get('Products'))).toContain('Lantern');
-    expect(answers.get('NewCart')).toMatchObject({ data: { createCart: { cart: { version: 1 } } } });
-    expect(answers.get('AddItem')).toMatchObject({ data: { addItemToCart: { cart: { version: 2 } } } });
-    expect(answers.get('Cart')).toMatchObject({ data: { cart: { itemCount: 2, lines: [{ sku: '71053' }] } } });
-    await vi.waitFor(() => expect(live?.results).toHaveLength(2));
-    expect(live?.results[1]).toMatchObject({
-      data: { cartChanged: { events: [{ type: 'ItemAddedToCart', payload: { sku: '71053', quantity: 2 } }] } },
-    });
-    await client.dispose();
   });
 });
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { SYSTEM } from '../../src/eventsourcing/actor.ts';
-import type { AppendUnit, NewCommandRecord, NewEvent } from '../../src/eventsourcing/event-log.ts';
+import type { AppendUnit, NewCommandRecord, NewEvent } from '../../src/eventsourcing/append-unit.ts';
 import { tallyStream } from './tally.ts';
 
 export interface UnitOptions {
@@ -65,7 +65,10 @@ function commandRecord(aggregateId: string, version: number, commandId: string):
     actorId: SYSTEM.id,
     attempts: 1,
     rejection: undefined,
+    expectedVersion: undefined,
     version,
+    isRunning: false,
+    wasQueued: false,
     correlationId: commandId,
     causationId: null,
     submittedAt: new Date().toISOString(),

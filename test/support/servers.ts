@@ -2,11 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { systemClock } from '../../src/platform/clock.ts';
+import { type Clock, systemClock } from '../../src/platform/clock.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { randomIds } from '../../src/platform/ids.ts';
 import { createLogger } from '../../src/platform/logger.ts';
+import type { OutsideParties } from '../../src/server/outside-parties.ts';
 import { type RunningServer, type ServerSettings, startServer } from '../../src/server/server.ts';
+import { testMasterKey } from './master-key.ts';
+import { unreachableParties } from './outside.ts';
 import { openMigrated, type TestStore } from './stores.ts';
 
 /** A server in this process, with its own database connections. */
@@ -16,7 +19,13 @@ export interface LocalServer extends RunningServer {
   readonly webSocketUrl: string;
 }
 
-export async function startLocalServer(store: TestStore, settings: Partial<ServerSettings> = {}): Promise<LocalServer> {
+/** @param outside without them, nobody outside answers */
+export async function startLocalServer(
+  store: TestStore,
+  settings: Partial<ServerSettings> = {},
+  outside?: OutsideParties,
+  clock: Clock = systemClock,
+): Promise<LocalServer> {
   const database = await openMigrated(store);
   const server = await startServer(
     {
@@ -26,9 +35,19 @@ export async function startLocalServer(store: TestStore, settings: Partial<Serve
       corsOrigins: [],
       readWaitMs: 5_000,
       defaultCurrency: 'GBP',
+      cartAbandonedAfterMs: 86_400_000,
+      paymentLimitMs: 900_000,
+      reconcileAfterMs: 15_000,
       ...settings,
     },
-    { database, logger: createLogger('silent'), clock: systemClock, ids: randomIds },
+    {
+      database,
+      masterKey: testMasterKey,
+      outside: outside ?? unreachableParties(),
+      logger: createLogger('silent'),
+      clock,
+      ids: randomIds,
+    },
   );
   return {
     ...server,
@@ -57,6 +76,17 @@ export interface ServerProcess {
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
+/** On a free port; and nobody outside answers. */
+const APART = { PORT: '0', PAYMENT_PROVIDER_URL: 'http://127.0.0.1:9', CARRIER_URL: 'http://127.0.0.1:9' };
+
+/** What makes a server start its own simulators, on free ports. */
+export const OWN_SIMULATORS = {
+  PAYMENT_PROVIDER_URL: '',
+  CARRIER_URL: '',
+  PAYMENT_SIMULATOR_PORT: '0',
+  CARRIER_SIMULATOR_PORT: '0',
+};
+
 /** Starts `cartstream serve` on a free port. @param options like `--no-seed` */
 export async function startServerProcess(
   store: TestStore,
@@ -64,7 +94,7 @@ export async function startServerProcess(
   environment: Readonly<Record<string, string>> = {},
 ): Promise<ServerProcess> {
   const child = spawn(process.execPath, [MAIN, 'serve', ...options], {
-    env: { ...process.env, PORT: '0', LOG_LEVEL: 'warn', ...store.environment, ...environment },
+    env: { ...process.env, ...APART, LOG_LEVEL: 'warn', ...store.environment, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

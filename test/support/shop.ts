@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { buildSchema, getNamedType, isUnionType } from 'graphql';
 import { encodeGlobalId } from '../../src/graphql/global-id.ts';
+import { ORDER, type Order, PAYMENT, type Payment, SHIPMENT, type Shipment } from './order-views.ts';
 import { type GraphQLAnswer, send } from './requests.ts';
 
 export interface Receipt {
@@ -29,6 +30,11 @@ export interface Cart {
   readonly currency: string;
   readonly itemCount: number;
   readonly total: { readonly amountMinor: number; readonly currency: string };
+  readonly discounts: readonly {
+    readonly code: string;
+    readonly label: string;
+    readonly amount: { readonly amountMinor: number };
+  }[];
   readonly lines: readonly CartLine[];
 }
 
@@ -43,6 +49,17 @@ export interface Product {
   readonly price: { readonly amountMinor: number; readonly currency: string };
 }
 
+export interface Coupon {
+  readonly code: string;
+  readonly label: string;
+  readonly percent: number | null;
+  readonly amount: { readonly amountMinor: number; readonly currency: string } | null;
+  readonly validFrom: string | null;
+  readonly validTo: string | null;
+  readonly maxUses: number | null;
+  readonly uses: number;
+}
+
 export interface ShopEvent {
   readonly __typename: string;
   readonly type: string;
@@ -55,6 +72,10 @@ export interface Outcome {
   readonly __typename: string;
   readonly cart?: Cart;
   readonly product?: Product;
+  readonly coupon?: Coupon;
+  readonly order?: Order;
+  readonly shipment?: Shipment;
+  readonly payment?: Payment | null;
   readonly receipt?: Receipt | null;
   readonly code?: string;
   readonly message?: string;
@@ -62,6 +83,7 @@ export interface Outcome {
   readonly id?: string | null;
   readonly commandId?: string;
   readonly state?: string;
+  readonly reason?: string;
   readonly limit?: number;
   readonly expected?: string;
   readonly actual?: string;
@@ -77,14 +99,19 @@ export type Input = Readonly<Record<string, unknown>>;
 
 const RECEIPT = '{ commandId correlationId status position version replayed }';
 export const CART = `id version position status currency itemCount total { amountMinor currency }
+  discounts { code label amount { amountMinor } }
   lines { sku name quantity unitPrice { amountMinor } lineTotal { amountMinor } }`;
 export const PRODUCT = 'id sku name active version available stockVersion price { amountMinor currency }';
+const COUPON = 'code label percent amount { amountMinor currency } validFrom validTo maxUses uses';
 export const EVENT = '__typename type version position';
 
 /** What is asked of each member of a result union; of the others, what every rejection has. */
 const SELECTIONS: Readonly<Record<string, string>> = {
   CartPayload: `cart { ${CART} } receipt ${RECEIPT}`,
   ProductPayload: `product { ${PRODUCT} } receipt ${RECEIPT}`,
+  CouponPayload: `coupon { ${COUPON} } receipt ${RECEIPT}`,
+  OrderPayload: `order { ${ORDER} } receipt ${RECEIPT}`,
+  ShipmentPayload: `shipment { ${SHIPMENT} } receipt ${RECEIPT}`,
   CommandAccepted: `receipt ${RECEIPT}`,
   ValidationFailed: 'fields { path message }',
   VersionConflict: `expectedVersion actualVersion eventsSince { ${EVENT} }`,
@@ -93,6 +120,8 @@ const SELECTIONS: Readonly<Record<string, string>> = {
   IllegalState: 'state',
   LimitExceeded: 'limit',
   CurrencyMismatch: 'expected actual',
+  CouponInvalid: 'reason',
+  PaymentDeclined: `reason payment { ${PAYMENT} }`,
   InsufficientStock: 'sku requested available',
 };
 
@@ -173,6 +202,12 @@ export class Shop {
   async product(sku: string): Promise<Product | null> {
     const query = `query Product($sku: String!) { product(sku: $sku) { ${PRODUCT} } }`;
     return (await this.read<{ product: Product | null }>(query, { sku })).product;
+  }
+
+  /** A coupon as staff see it. */
+  async coupon(code: string): Promise<Coupon | null> {
+    const query = `query Coupon($code: String!) { coupon(code: $code) { ${COUPON} } }`;
+    return (await this.read<{ coupon: Coupon | null }>(query, { code })).coupon;
   }
 }
 

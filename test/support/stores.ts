@@ -7,10 +7,13 @@ import pg from 'pg';
 import { describe, it } from 'vitest';
 import { type Database, type DatabaseSettings, openDatabase } from '../../src/platform/database.ts';
 import { migrate } from '../../src/platform/migrations.ts';
+import { testMasterKey } from './master-key.ts';
 
 /** A PostgreSQL server for the suites that need one. `.ci/run` makes its absence a failure. */
 const SERVER_URL = process.env['TEST_DATABASE_URL'] ?? 'postgresql://root@127.0.0.1:5432/postgres';
 const REQUIRED = process.env['CARTSTREAM_TEST_REQUIRE_SERVERS'] === '1';
+
+const MASTER_KEY = testMasterKey.toString('base64');
 
 /** An empty store of one engine, for one test file. */
 export interface TestStore {
@@ -31,7 +34,7 @@ const pglite: StoreKind = {
     const folder = mkdtempSync(join(tmpdir(), 'cartstream-'));
     return {
       settings: { engine: 'pglite', folder },
-      environment: { DATA_DIR: folder, DATABASE_URL: '' },
+      environment: { DATA_DIR: folder, DATABASE_URL: '', MASTER_KEY },
       remove: async () => rmSync(folder, { recursive: true, force: true }),
     };
   },
@@ -46,7 +49,7 @@ const postgresql: StoreKind = {
     url.pathname = `/${name}`;
     return {
       settings: { engine: 'postgresql', url: url.href },
-      environment: { DATABASE_URL: url.href },
+      environment: { DATABASE_URL: url.href, MASTER_KEY },
       remove: async () => onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
     };
   },
@@ -77,12 +80,16 @@ export const storeKinds: readonly StoreKind[] = (await isServerThere()) ? [pglit
 
 /** The same suite for every engine; says plainly which it had to leave out. */
 export function describeEachStore(name: string, suite: (kind: StoreKind) => void): void {
-  for (const kind of storeKinds) describe(`${name} on ${kind.engine}`, () => suite(kind));
-  if (!storeKinds.includes(postgresql)) {
-    describe(`${name} on postgresql`, () => {
-      it.skipIf(true)(`is left out: no server answers at ${SERVER_URL}; set TEST_DATABASE_URL`, () => {});
-    });
-  }
+  describe(`${name} on ${pglite.engine}`, () => suite(pglite));
+  describeServerStore(name, suite);
+}
+
+/** A suite of what only a server can do: be used by several processes. */
+export function describeServerStore(name: string, suite: (kind: StoreKind) => void): void {
+  describe(`${name} on ${postgresql.engine}`, () => {
+    if (storeKinds.includes(postgresql)) suite(postgresql);
+    else it.skipIf(true)(`is left out: no server answers at ${SERVER_URL}; set TEST_DATABASE_URL`, () => {});
+  });
 }
 
 /** Opens a store with its tables made. */

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type Actor, SYSTEM } from '../../src/eventsourcing/actor.ts';
+import type { Aggregate } from '../../src/eventsourcing/aggregate.ts';
 import { StorageCodec } from '../../src/eventsourcing/codec.ts';
 import type { CommandOutcome, CommandRequest } from '../../src/eventsourcing/command.ts';
-import { Engine } from '../../src/eventsourcing/engine.ts';
+import { Engine, type EngineSettings } from '../../src/eventsourcing/engine.ts';
 import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
 import { EventLog } from '../../src/eventsourcing/event-log.ts';
 import type { Projection } from '../../src/eventsourcing/projection.ts';
@@ -10,20 +11,37 @@ import { type Clock, systemClock } from '../../src/platform/clock.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { randomIds } from '../../src/platform/ids.ts';
 import { createLogger } from '../../src/platform/logger.ts';
+import { testMasterKey } from './master-key.ts';
 import { type TallyCommand, type TallyRow, tally, tallyEvents } from './tally.ts';
 
-export interface TallyEngineOptions {
+export interface TallyEngineOptions
+  extends Pick<
+    EngineSettings,
+    'processes' | 'performers' | 'leaseSeconds' | 'eventRetries' | 'commandRetries' | 'workers'
+  > {
   readonly projections?: readonly Projection<TallyRow>[];
+  /** Beside the tally. */
+  readonly aggregates?: readonly Aggregate[];
   readonly clock?: Clock;
 }
 
-/** The engine with the tally alone. */
+/** The engine with the tally, and whatever else a test needs. */
 export function startTallyEngine(
   database: Database,
-  { projections = [], clock = systemClock }: TallyEngineOptions = {},
+  { projections = [], aggregates = [], clock = systemClock, ...rest }: TallyEngineOptions = {},
 ): Promise<Engine> {
   const logger = createLogger('silent');
-  return Engine.start({ database, aggregates: [tally], projections, clock, ids: randomIds, logger });
+  const all = [tally, ...aggregates];
+  return Engine.start({
+    database,
+    masterKey: testMasterKey,
+    aggregates: all,
+    projections,
+    clock,
+    ids: randomIds,
+    logger,
+    ...rest,
+  });
 }
 
 export function tallyLog({ log }: Database): EventLog {
@@ -47,7 +65,8 @@ export function request<Type extends TallyCommand['type']>(
 
 /** The outcome of a command that must have succeeded. */
 export function succeeded(outcome: CommandOutcome): Extract<CommandOutcome, { outcome: 'succeeded' }> {
-  if (outcome.outcome !== 'succeeded') throw new Error(`It was rejected: ${outcome.rejection.message}`);
+  if (outcome.outcome === 'rejected') throw new Error(`It was rejected: ${outcome.rejection.message}`);
+  if (outcome.outcome !== 'succeeded') throw new Error(`It is ${outcome.receipt.status}.`);
   return outcome;
 }
 

@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { type Aggregate, type CommandOf, defineCommand, streamIdOf } from '../../src/eventsourcing/aggregate.ts';
+import { type Aggregate, type CommandOf, defineCommand } from '../../src/eventsourcing/aggregate.ts';
 import type { Decider } from '../../src/eventsourcing/decider.ts';
 import { defineEvent, type EventOf, type RecordedEventOf } from '../../src/eventsourcing/event.ts';
 import type { Projection } from '../../src/eventsourcing/projection.ts';
 import { column } from '../../src/eventsourcing/read-table.ts';
 import { forbidden, illegalState } from '../../src/eventsourcing/rejection.ts';
+import { streamIdOf } from '../../src/eventsourcing/stream-id.ts';
 import type { Database } from '../../src/platform/database.ts';
 
 /**
@@ -206,6 +207,9 @@ export async function emptyTallyStore({ log }: Database): Promise<void> {
          position BIGINT NOT NULL)`,
     );
   }
-  await log.query('TRUNCATE events, streams, commands, checkpoints, tally_view, tally_other');
-  await log.query('UPDATE log_head SET position = 0');
+  await log.query(
+    `TRUNCATE events, streams, commands, command_queue, checkpoints, nodes, dead_letters, parked_events, process_view,
+       tally_view, tally_other`,
+  );
+  await log.query('UPDATE log_head SET position = 0, recorded_at = to_timestamp(0)');
 }

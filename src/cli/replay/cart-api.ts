@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Ids, randomIds } from '../../platform/ids.ts';
+import { amount, money, parseAnswer, type Rejected, receipt, rejected, rejection } from './answers.ts';
 import { Fault, type GraphQLClient } from './graphql-client.ts';
 
 const CREATE_CART = /* GraphQL */ `
@@ -31,14 +32,6 @@ const READ_CART = /* GraphQL */ `
     }
   }`;
 
-const receipt = z.object({ position: z.string().nullable() });
-const rejection = z.object({
-  __typename: z.string(),
-  code: z.string(),
-  message: z.string(),
-  id: z.string().nullish(),
-  fields: z.array(z.object({ path: z.array(z.string()) })).optional(),
-});
 const createCartData = z.object({
   createCart: z.union([
     z.object({ __typename: z.literal('CartPayload'), cart: z.object({ id: z.string() }), receipt }),
@@ -49,12 +42,11 @@ const createCartData = z.object({
 const addItemData = z.object({
   addItemToCart: z.union([z.object({ __typename: z.enum(['CartPayload', 'CommandAccepted']), receipt }), rejection]),
 });
-const amount = z.object({ amountMinor: z.number() });
 const cartData = z.object({
   cart: z
     .object({
       itemCount: z.number(),
-      total: z.object({ amountMinor: z.number(), currency: z.string() }),
+      total: money,
       lines: z.array(z.object({ sku: z.string(), quantity: z.number(), unitPrice: amount, lineTotal: amount })),
     })
     .nullable(),
@@ -62,8 +54,6 @@ const cartData = z.object({
 
 /** A cart as it was read back; null: it is not there. */
 export type ReadCart = z.output<typeof cartData>['cart'];
-/** The business "no". */
-export type Rejected = Readonly<{ outcome: 'rejected'; code: string; message: string; isNoProduct: boolean }>;
 /** `position` is that of the newest event that is known of the cart. */
 export type Created = Readonly<{ outcome: 'created'; cartId: string; position: string | null }>;
 export type Added = Readonly<{ outcome: 'added'; position: string | null }>;
@@ -82,8 +72,8 @@ export class CartApi {
   createCart(currency: string): Promise<Created | Rejected> {
     const input = { commandId: this.#ids.ordered(), currency };
     return this.#client.send(CREATE_CART, { input }, (data) => {
-      const { createCart: result } = parse(createCartData, data);
-      if ('code' in result) return rejected(result, false);
+      const { createCart: result } = parseAnswer(createCartData, data);
+      if ('code' in result) return rejected(result);
       // Sent again, the command is answered with the cart as soon as it can be shown.
       if (result.__typename === 'CommandAccepted')
         throw new Fault('CART_NOT_SHOWN', 'The cart is not shown yet.', true);
@@ -95,7 +85,7 @@ export class CartApi {
   addItem(cartId: string, sku: string, quantity: number): Promise<Added | Rejected> {
     const input = { commandId: this.#ids.ordered(), cartId, sku, quantity };
     return this.#client.send(ADD_ITEM, { input }, (data) => {
-      const { addItemToCart: result } = parse(addItemData, data);
+      const { addItemToCart: result } = parseAnswer(addItemData, data);
       if (!('code' in result)) return { outcome: 'added', position: result.receipt.position };
       const isUnknown = result.__typename === 'NotFound' && result.id === sku;
       const problems = result.fields ?? [];
@@ -106,19 +96,6 @@ export class CartApi {
 
   /** Reads a cart that has at least reached this position. @throws {Fault} */
   readCart(id: string, minPosition: string | null): Promise<ReadCart> {
-    return this.#client.send(READ_CART, { id, minPosition }, (data) => parse(cartData, data).cart);
+    return this.#client.send(READ_CART, { id, minPosition }, (data) => parseAnswer(cartData, data).cart);
   }
-}
-
-function rejected({ code, message }: z.output<typeof rejection>, isNoProduct: boolean): Rejected {
-  return { outcome: 'rejected', code, message, isNoProduct };
-}
-
-function parse<Schema extends z.ZodType>(schema: Schema, data: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(data);
-  if (parsed.success) return parsed.data;
-  throw new Fault(
-    'UNEXPECTED_ANSWER',
-    `The answer has another shape than the API has: ${z.prettifyError(parsed.error)}`,
-  );
 }

@@ -14,19 +14,22 @@ export interface InvoiceLine {
 
 export interface Invoice {
   readonly invoiceNo: string;
+  /** From the column CustomerID; undefined: a guest's. */
+  readonly customerId: string | undefined;
   readonly lines: readonly InvoiceLine[];
   /** How much of the file lies before its end, in bytes. */
   readonly endsAt: number;
 }
 
-const row = z.object({
+const needed = z.object({
   InvoiceNo: z.string().trim().min(1),
   StockCode: z.string().trim(),
   Quantity: z.string().trim(),
 });
+const row = needed.extend({ CustomerID: z.string().trim().default('') });
 type Row = z.output<typeof row>;
 
-const COLUMNS = Object.keys(row.shape);
+const COLUMNS = Object.keys(needed.shape);
 const MAX_LINE = 100_000;
 
 const parsedRow = z.object({
@@ -40,7 +43,7 @@ const parsedRow = z.object({
  * @throws {CannotReplay} there is no such file, or it is another kind of file
  */
 export async function* readInvoices(file: string, tally: Tally): AsyncGenerator<Invoice> {
-  let current: { invoiceNo: string; lines: InvoiceLine[]; endsAt: number } | undefined;
+  let current: (Omit<Invoice, 'lines'> & { lines: InvoiceLine[]; endsAt: number }) | undefined;
   for await (const { record, endsAt } of readRows(file, tally)) {
     if (record === null) {
       tally.leaveOut('malformed');
@@ -50,7 +53,7 @@ export async function* readInvoices(file: string, tally: Tally): AsyncGenerator<
       yield current;
       current = undefined;
     }
-    current ??= { invoiceNo: record.InvoiceNo, lines: [], endsAt };
+    current ??= { invoiceNo: record.InvoiceNo, customerId: record.CustomerID || undefined, lines: [], endsAt };
     current.endsAt = endsAt;
     const line = lineOf(record);
     if (typeof line === 'string') tally.leaveOut(line);

@@ -1,4 +1,5 @@
-import type { Added, CartApi, Created, Rejected } from './cart-api.ts';
+import type { Rejected } from './answers.ts';
+import type { Added, CartApi, Created } from './cart-api.ts';
 import { Fault } from './graphql-client.ts';
 import type { Invoice, InvoiceLine } from './invoices.ts';
 import type { Patience } from './patience.ts';
@@ -7,6 +8,8 @@ import type { Tally } from './tally.ts';
 /** A cart that was filled, and what must be found in it. */
 export interface FilledCart {
   readonly invoiceNo: string;
+  /** Of the invoice; undefined: a guest's. */
+  readonly customerId: string | undefined;
   readonly cartId: string;
   /** Of its newest event that is known. */
   readonly position: string | null;
@@ -38,7 +41,8 @@ export class Load {
    * cart is unknown, and a later one would stand before it.
    * @returns undefined where there is no cart
    */
-  async fill({ invoiceNo, lines }: Invoice): Promise<FilledCart | undefined> {
+  async fill(invoice: Invoice): Promise<FilledCart | undefined> {
+    const { invoiceNo, lines } = invoice;
     const { invoices, lines: counts } = this.#tally;
     invoices.read += 1;
     if (lines.length === 0) {
@@ -53,10 +57,10 @@ export class Load {
       return undefined;
     }
     this.#tally.carts += 1;
-    return this.#addLines(invoiceNo, created, lines);
+    return this.#addLines(invoice, created);
   }
 
-  async #addLines(invoiceNo: string, cart: Created, lines: readonly InvoiceLine[]): Promise<FilledCart> {
+  async #addLines({ invoiceNo, customerId, lines }: Invoice, cart: Created): Promise<FilledCart> {
     const { cartId } = cart;
     const { lines: counts } = this.#tally;
     const quantities = new Map<string, number>();
@@ -79,7 +83,7 @@ export class Load {
       quantities.set(sku, (quantities.get(sku) ?? 0) + quantity);
       position = answer.position ?? position;
     }
-    return { invoiceNo, cartId, position, contents: [contentsOf(quantities), ...contents] };
+    return { invoiceNo, customerId, cartId, position, contents: [contentsOf(quantities), ...contents] };
   }
 
   /** Sends a command, and measures it. @returns undefined after a fault */

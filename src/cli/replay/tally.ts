@@ -1,5 +1,5 @@
-import { build } from 'hdr-histogram-js';
 import type { Fault } from './graphql-client.ts';
+import { Latencies, type Percentiles } from './latencies.ts';
 
 /** Why a line of the file is no line of a cart. */
 export type LeftOutReason = 'cancellation' | 'quantity' | 'noProduct' | 'malformed';
@@ -25,11 +25,11 @@ export class Tally {
   lastFault: string | undefined;
   /** Requests that were sent once more. */
   resent = 0;
-  readonly #latency = build({ numberOfSignificantValueDigits: 3 });
+  readonly #latencies = new Latencies();
 
   /** A command was answered. @param milliseconds from when it was first sent, with all that it took to get an answer */
   answered(milliseconds: number): void {
-    this.#latency.recordValue(Math.round(milliseconds * 1_000));
+    this.#latencies.record(milliseconds);
   }
 
   leaveOut(reason: LeftOutReason, lines = 1): void {
@@ -52,13 +52,12 @@ export class Tally {
   }
 
   get commands(): number {
-    return this.#latency.totalCount;
+    return this.#latencies.count;
   }
 
   /** How long commands took, in milliseconds. */
-  get latencyMs(): { p50: number; p90: number; p99: number; max: number } {
-    const at = (percentile: number) => this.#latency.getValueAtPercentile(percentile) / 1_000;
-    return { p50: at(50), p90: at(90), p99: at(99), max: this.#latency.maxValue / 1_000 };
+  get latencyMs(): Percentiles {
+    return this.#latencies.percentiles;
   }
 }
 

@@ -1,86 +1,117 @@
-import { type Actor, actsForStaff } from '../../eventsourcing/actor.ts';
-import type { Decider, Decision, DecisionContext } from '../../eventsourcing/decider.ts';
+import type { Actor } from '../../eventsourcing/actor.ts';
+import { type Decider, type Decision, type DecisionContext, isRejection } from '../../eventsourcing/decider.ts';
 import { illegalState, notFound } from '../../eventsourcing/rejection.ts';
-import { currencyMismatch, insufficientStock, limitExceeded } from '../rejections.ts';
+import { currencyMismatch, insufficientStock } from '../rejections.ts';
+import { applyCoupon, cancelCheckOut, checkOut, completeCheckOut, removeCoupon } from './check-out-decider.ts';
 import type { CartCommand } from './commands.ts';
 import type { CartEvent } from './events.ts';
-import type { CartProductRow } from './product-copy.ts';
+import { type CartFact, productIn } from './facts.ts';
+import { completeMerge, handOver, notUsable, takeBack, takeIn } from './merge-decider.ts';
+import { MAX_LINES, MAX_QUANTITY, mayUse, tooManyLines, tooManyPieces } from './policy.ts';
+import { type CartState, evolveCart, isUsable, type KnownCart, type UsableCart } from './state.ts';
 
-export const MAX_LINES = 500;
-export const MAX_QUANTITY = 10_000;
-
-export type CartState =
-  | { status: 'unknown' }
-  | { status: 'open'; currency: string; customerId: string | null; quantities: ReadonlyMap<string, number> };
-type OpenCart = Extract<CartState, { status: 'open' }>;
 type CommandData<Type extends CartCommand['type']> = Extract<CartCommand, { type: Type }>['data'];
-type Context = DecisionContext<CartProductRow>;
+type Context = DecisionContext<CartFact>;
 
-export const cartDecider: Decider<CartState, CartCommand, CartEvent, CartProductRow> = {
+/** What shoppers do to a cart that is there. */
+type Change = Extract<
+  CartCommand,
+  | { type: 'AddItemToCart' | 'ChangeItemQuantity' | 'RemoveItemFromCart' | 'ClearCart' }
+  | { type: 'ApplyCoupon' | 'RemoveCoupon' | 'MergeCarts' | 'CheckOutCart' }
+>;
+
+export const cartDecider: Decider<CartState, CartCommand, CartEvent, CartFact> = {
   initialState: { status: 'unknown' },
   decide(command, state, context) {
     if (command.type === 'CreateCart') return create(command.data, state, context.actor);
+    // A process may do no more than whoever it works for.
+    const user = 'requestedBy' in command.data ? command.data.requestedBy : context.actor;
     // Whose cart it is, is for nobody else to know: to others it is not there.
-    if (state.status === 'unknown' || !mayUse(context.actor, state.customerId)) {
-      return notFound('cart', command.data.cartId);
-    }
+    if (state.status === 'unknown' || !mayUse(user, state.customerId)) return notFound('cart', command.data.cartId);
     switch (command.type) {
-      case 'AddItemToCart':
-        return addItem(command.data, state, context);
-      case 'ChangeItemQuantity':
-        return changeQuantity(command.data, state, context);
-      case 'RemoveItemFromCart':
-        return removeItem(command.data, state);
-      case 'ClearCart':
-        return state.quantities.size === 0 ? [] : [{ type: 'CartCleared', data: { lineCount: state.quantities.size } }];
-      default:
-        return command satisfies never;
-    }
-  },
-  evolve(state, event) {
-    if (event.type === 'CartCreated') return { status: 'open', ...event.data, quantities: new Map() };
-    if (state.status === 'unknown') return state;
-    const { quantities } = state;
-    switch (event.type) {
-      case 'ItemAddedToCart': {
-        const { sku, quantity } = event.data;
-        return withQuantity(state, sku, (quantities.get(sku) ?? 0) + quantity);
+      case 'AbandonCart':
+        return abandon(command.data, state);
+      case 'HandOverCartLines':
+        return handOver(command.data, state);
+      case 'TakeInCartLines': {
+        const { cartId, mergeId } = command.data;
+        if (state.takenIn.has(mergeId)) return [];
+        return inUse(cartId, state, (cart) => takeIn(command.data, cart));
       }
-      case 'ItemQuantityChanged':
-        return withQuantity(state, event.data.sku, event.data.quantity);
-      case 'ItemRemovedFromCart':
-        return { ...state, quantities: new Map([...quantities].filter(([sku]) => sku !== event.data.sku)) };
-      case 'CartCleared':
-        return { ...state, quantities: new Map() };
+      case 'CompleteCartMerge':
+        return completeMerge(command.data, state);
+      case 'TakeBackCartLines':
+        return takeBack(command.data, state);
+      case 'CompleteCartCheckOut':
+        return completeCheckOut(command.data, state);
+      case 'CancelCartCheckOut':
+        return cancelCheckOut(command.data, state);
       default:
-        return event satisfies never;
+        return inUse(command.data.cartId, state, (cart) => change(command, cart, context));
     }
   },
+  evolve: evolveCart,
 };
 
-/** A guest's cart is for whoever knows its id; a customer's for the customer, and for staff. */
-export function mayUse(actor: Actor, customerId: string | null): boolean {
-  return customerId === null || actsForStaff(actor) || (actor.kind === 'CUSTOMER' && actor.id === customerId);
+/** Decides on a cart that may be changed. One that was abandoned is reopened by whatever changes it. */
+function inUse(
+  cartId: string,
+  cart: KnownCart,
+  decide: (cart: UsableCart) => Decision<CartEvent>,
+): Decision<CartEvent> {
+  if (!isUsable(cart)) return notUsable(cartId, cart);
+  const decision = decide(cart);
+  if (cart.status === 'open' || isRejection(decision) || decision.length === 0) return decision;
+  return [{ type: 'CartReopened', data: { lineCount: cart.lines.size } }, ...decision];
+}
+
+function change(command: Change, cart: UsableCart, context: Context): Decision<CartEvent> {
+  switch (command.type) {
+    case 'AddItemToCart':
+      return addItem(command.data, cart, context);
+    case 'ChangeItemQuantity':
+      return changeQuantity(command.data, cart, context);
+    case 'RemoveItemFromCart':
+      return removeItem(command.data, cart);
+    case 'ClearCart':
+      return cart.lines.size === 0 ? [] : [{ type: 'CartCleared', data: { lineCount: cart.lines.size } }];
+    case 'ApplyCoupon':
+      return applyCoupon(command.data, cart, context.facts, context.now);
+    case 'RemoveCoupon':
+      return removeCoupon(command.data, cart);
+    case 'CheckOutCart':
+      return checkOut(command.data, cart, context.actor);
+    case 'MergeCarts':
+      return [{ type: 'CartMergeRequested', data: { fromCartId: command.data.fromCartId } }];
+    default:
+      return command satisfies never;
+  }
 }
 
 function create({ cartId, currency }: CommandData<'CreateCart'>, state: CartState, actor: Actor): Decision<CartEvent> {
-  if (state.status !== 'unknown')
-    return illegalState('OPEN', `There is a cart ${cartId} already: go on with it, or choose another newCartId.`);
+  if (state.status !== 'unknown') {
+    const shown = state.status.toUpperCase();
+    return illegalState(shown, `There is a cart ${cartId} already: go on with it, or choose another newCartId.`);
+  }
   return [{ type: 'CartCreated', data: { currency, customerId: actor.kind === 'CUSTOMER' ? actor.id : null } }];
 }
 
-function addItem(data: CommandData<'AddItemToCart'>, cart: OpenCart, { facts }: Context): Decision<CartEvent> {
+function abandon({ cartId }: CommandData<'AbandonCart'>, cart: KnownCart): Decision<CartEvent> {
+  if (!isUsable(cart)) return notUsable(cartId, cart);
+  return cart.status === 'abandoned' ? [] : [{ type: 'CartAbandoned', data: { lineCount: cart.lines.size } }];
+}
+
+function addItem(data: CommandData<'AddItemToCart'>, cart: UsableCart, { facts }: Context): Decision<CartEvent> {
   const { sku, quantity } = data;
-  const product = facts.get(sku);
+  const product = productIn(facts, sku);
   if (product === undefined) return notFound('product', sku);
   if (!product.active) return notSold(sku);
-  if (product.currency !== cart.currency) return currencyMismatch(cart.currency, product.currency);
-  const present = cart.quantities.get(sku);
-  if (present === undefined && cart.quantities.size >= MAX_LINES) {
-    return limitExceeded(MAX_LINES, `A cart has at most ${MAX_LINES} lines.`);
-  }
+  if (product.currency !== cart.currency)
+    return currencyMismatch('the product is sold', cart.currency, product.currency);
+  const present = cart.lines.get(sku)?.quantity;
+  if (present === undefined && cart.lines.size >= MAX_LINES) return tooManyLines();
   const total = (present ?? 0) + quantity;
-  if (total > MAX_QUANTITY) return tooMany(sku);
+  if (total > MAX_QUANTITY) return tooManyPieces(sku);
   if (total > product.available) return insufficientStock(sku, total, product.available);
   const unitPrice = { amountMinor: product.priceMinor, currency: product.currency };
   return [{ type: 'ItemAddedToCart', data: { sku, name: product.name, quantity, unitPrice } }];
@@ -88,15 +119,15 @@ function addItem(data: CommandData<'AddItemToCart'>, cart: OpenCart, { facts }: 
 
 function changeQuantity(
   data: CommandData<'ChangeItemQuantity'>,
-  cart: OpenCart,
+  cart: UsableCart,
   { facts }: Context,
 ): Decision<CartEvent> {
   const { sku, quantity } = data;
-  const previousQuantity = cart.quantities.get(sku);
+  const previousQuantity = cart.lines.get(sku)?.quantity;
   if (previousQuantity === undefined) return notFound('line of', sku);
   if (quantity === previousQuantity) return [];
-  if (quantity > MAX_QUANTITY) return tooMany(sku);
-  const product = facts.get(sku);
+  if (quantity > MAX_QUANTITY) return tooManyPieces(sku);
+  const product = productIn(facts, sku);
   const available = product?.available ?? 0;
   // Fewer is always possible, also of what is meanwhile scarce or not sold any more.
   if (quantity > previousQuantity && product?.active === false) return notSold(sku);
@@ -104,20 +135,12 @@ function changeQuantity(
   return [{ type: 'ItemQuantityChanged', data: { sku, quantity, previousQuantity } }];
 }
 
-function removeItem({ sku }: CommandData<'RemoveItemFromCart'>, cart: OpenCart): Decision<CartEvent> {
-  const quantity = cart.quantities.get(sku);
+function removeItem({ sku }: CommandData<'RemoveItemFromCart'>, cart: UsableCart): Decision<CartEvent> {
+  const quantity = cart.lines.get(sku)?.quantity;
   if (quantity === undefined) return notFound('line of', sku);
   return [{ type: 'ItemRemovedFromCart', data: { sku, quantity } }];
 }
 
 function notSold(sku: string) {
   return illegalState('INACTIVE', `The product ${sku} is not sold any more.`);
-}
-
-function tooMany(sku: string) {
-  return limitExceeded(MAX_QUANTITY, `A cart has at most ${MAX_QUANTITY} pieces of a product, here ${sku}.`);
-}
-
-function withQuantity(cart: OpenCart, sku: string, quantity: number): OpenCart {
-  return { ...cart, quantities: new Map(cart.quantities).set(sku, quantity) };
 }

@@ -1,6 +1,14 @@
 import { z } from 'zod';
+import { personal } from '../../eventsourcing/codec.ts';
 import { defineEvent, type EventOf } from '../../eventsourcing/event.ts';
-import { currency, money, sku } from '../values.ts';
+import { address, currency, discount, emailAddress, money, movedLine, orderedLine, sku } from '../values.ts';
+
+/** It names a command, and commands of staff are not traced by others: whoever watches has the correlationId. */
+const mergeId = z.string().meta({ description: 'The command that asked for the merge. For staff.', audience: 'staff' });
+const fromCartId = z.string().meta({ description: 'The cart that the lines come from.', idOf: 'Cart' });
+const couponCode = z.string().describe('The code of the coupon.');
+const orderId = z.string().meta({ description: 'The order that the cart becomes.', idOf: 'Order' });
+const intoCartId = z.string().meta({ description: 'The cart that the lines move into.', idOf: 'Cart' });
 
 export const cartCreated = defineEvent({
   type: 'CartCreated',
@@ -49,11 +57,142 @@ export const cartCleared = defineEvent({
   data: z.object({ lineCount: z.number().int().describe('Lines that were in the cart.') }),
 });
 
+export const cartAbandoned = defineEvent({
+  type: 'CartAbandoned',
+  schemaVersion: 1,
+  description: 'Nobody changed the cart for a long time.',
+  data: z.object({ lineCount: z.number().int().describe('Lines that were left in the cart.') }),
+});
+
+export const cartReopened = defineEvent({
+  type: 'CartReopened',
+  schemaVersion: 1,
+  description: 'Somebody came back to the abandoned cart. What they did follows.',
+  data: z.object({ lineCount: z.number().int().describe('Lines that they found in the cart.') }),
+});
+
+export const cartMergeRequested = defineEvent({
+  type: 'CartMergeRequested',
+  schemaVersion: 1,
+  description: 'The lines of another cart are to move into this one. None has moved yet.',
+  data: z.object({ fromCartId }),
+});
+
+export const cartLinesHandedOver = defineEvent({
+  type: 'CartLinesHandedOver',
+  schemaVersion: 1,
+  description: 'The lines of the cart are on their way into another. Until they are there, they are still shown here.',
+  data: z.object({
+    mergeId,
+    intoCartId,
+    currency,
+    lines: z.array(movedLine).describe('Everything that is in the cart.'),
+  }),
+});
+
+export const cartLinesTakenIn = defineEvent({
+  type: 'CartLinesTakenIn',
+  schemaVersion: 1,
+  description: 'Lines of another cart were put into this one.',
+  data: z.object({
+    mergeId,
+    fromCartId,
+    lines: z
+      .array(movedLine)
+      .describe('Pieces that were added, with the name and unit price that the whole line has from now on.'),
+  }),
+});
+
+export const cartMerged = defineEvent({
+  type: 'CartMerged',
+  schemaVersion: 1,
+  description: 'The lines of the cart are in another one. This one ends.',
+  data: z.object({ mergeId, intoCartId }),
+});
+
+export const cartLinesTakenBack = defineEvent({
+  type: 'CartLinesTakenBack',
+  schemaVersion: 1,
+  description: 'The other cart did not take the lines in: they can be changed here again.',
+  data: z.object({ mergeId, intoCartId }),
+});
+
+export const couponApplied = defineEvent({
+  type: 'CouponApplied',
+  schemaVersion: 1,
+  description: 'A coupon takes something off.',
+  data: z.object({
+    code: couponCode,
+    label: z.string().describe('What the shop calls it.'),
+    percent: z.number().int().nullable().describe('How many percent it takes off, if it does.'),
+    amount: money.nullable().describe('How much it takes off, if it is an amount.'),
+  }),
+});
+
+export const couponRemoved = defineEvent({
+  type: 'CouponRemoved',
+  schemaVersion: 1,
+  description: 'The coupon takes nothing off any more.',
+  data: z.object({ code: couponCode }),
+});
+
+export const cartCheckOutStarted = defineEvent({
+  type: 'CartCheckOutStarted',
+  schemaVersion: 1,
+  description: 'An order is being made of the cart. Nobody can change it meanwhile.',
+  data: z.object({
+    orderId,
+    customerId: z.string().meta({ description: 'Whose data the order holds. For staff.', audience: 'staff' }),
+    ownerId: z.string().nullable().meta({
+      description: 'The customer whose order it will be; null for a guest. For staff.',
+      audience: 'staff',
+    }),
+    currency,
+    lines: z.array(orderedLine).describe('Everything that is in the cart.'),
+    discounts: z.array(discount).describe('What is taken off.'),
+    couponCode: couponCode.nullable().describe('The coupon that takes it off, if there is one.'),
+    email: personal(emailAddress, 'customerId').meta({
+      description: 'Where the customer is written to. For staff.',
+      audience: 'staff',
+    }),
+    shippingAddress: personal(address, 'customerId').meta({
+      description: 'Where it is to be sent. For staff.',
+      audience: 'staff',
+    }),
+  }),
+});
+
+export const cartCheckedOut = defineEvent({
+  type: 'CartCheckedOut',
+  schemaVersion: 1,
+  description: 'The cart became an order. It ends.',
+  data: z.object({ orderId }),
+});
+
+export const cartCheckOutCancelled = defineEvent({
+  type: 'CartCheckOutCancelled',
+  schemaVersion: 1,
+  description: 'No order could be made of the cart: it can be changed again.',
+  data: z.object({ orderId, reason: z.string().describe('Why.') }),
+});
+
 export const cartEvents = [
   cartCreated,
   itemAddedToCart,
   itemQuantityChanged,
   itemRemovedFromCart,
   cartCleared,
+  cartAbandoned,
+  cartReopened,
+  cartMergeRequested,
+  cartLinesHandedOver,
+  cartLinesTakenIn,
+  cartMerged,
+  cartLinesTakenBack,
+  couponApplied,
+  couponRemoved,
+  cartCheckOutStarted,
+  cartCheckedOut,
+  cartCheckOutCancelled,
 ] as const;
 export type CartEvent = EventOf<(typeof cartEvents)[number]>;

@@ -6,7 +6,17 @@ import type { RequestContext } from '../../graphql/context.ts';
 import { COMMAND_ID, EXPECTED_VERSION } from '../../graphql/descriptions.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import type { SharedTypes } from '../shared-types.ts';
-import { addItemToCart, changeItemQuantity, clearCart, createCart, removeItemFromCart } from './commands.ts';
+import { addCheckOutMutation } from './check-out-mutation.ts';
+import {
+  addItemToCart,
+  applyCoupon,
+  changeItemQuantity,
+  clearCart,
+  createCart,
+  mergeCarts,
+  removeCoupon,
+  removeItemFromCart,
+} from './commands.ts';
 import { type CartRow, cartProjection } from './projection.ts';
 
 interface CartPayload {
@@ -32,7 +42,7 @@ export function addCartMutations(kit: SchemaKit, shared: SharedTypes, cart: Obje
   const answer = {
     payload,
     idType: 'Cart',
-    load: (id: string, { engine }: RequestContext) => engine.view(cartProjection).readCommitted(id),
+    load: (id: string, { engine }: RequestContext) => engine.view(cartProjection).readUpToDate(id),
     show: (row: CartRow, receipt: Receipt): CartPayload => ({ cart: row, receipt }),
   };
 
@@ -121,4 +131,61 @@ export function addCartMutations(kit: SchemaKit, shared: SharedTypes, cart: Obje
     data: ({ cartId }) => ({ cartId: rawIdOf('Cart', cartId) }),
     rejections: [versionConflict, notFound, illegalState],
   });
+  kit.addCommandMutation({
+    ...answer,
+    field: 'mergeCarts',
+    command: mergeCarts,
+    inputNames: { cartId: 'intoCartId' },
+    otherIds: ['fromCartId'],
+    input: builder.inputType('MergeCartsInput', {
+      description: mergeCarts.description,
+      fields: (t) => ({
+        commandId: t.id({ description: COMMAND_ID }),
+        expectedVersion: t.int({ description: EXPECTED_VERSION }),
+        fromCartId: t.id({ required: true, description: 'The cart whose lines move: it ends.' }),
+        intoCartId: t.id({ required: true, description: 'The cart that they move into.' }),
+      }),
+    }),
+    data: ({ fromCartId, intoCartId }) => ({
+      cartId: rawIdOf('Cart', intoCartId),
+      fromCartId: rawIdOf('Cart', fromCartId),
+    }),
+    rejections: [versionConflict, notFound, illegalState, limitExceeded, currencyMismatch],
+  });
+  const couponInvalid = rejections.declareRejection('CouponInvalid', 'The coupon cannot be used.', {
+    reason: { type: 'String', description: 'UNKNOWN, NOT_YET, EXPIRED, USED_UP or OTHER_CURRENCY.' },
+  });
+  kit.addCommandMutation({
+    ...answer,
+    field: 'applyCoupon',
+    command: applyCoupon,
+    input: builder.inputType('ApplyCouponInput', {
+      description: applyCoupon.description,
+      fields: (t) => ({
+        commandId: t.id({ description: COMMAND_ID }),
+        expectedVersion: t.int({ description: EXPECTED_VERSION }),
+        cartId: t.id({ required: true, description: CART_ID }),
+        code: t.string({ required: true, description: 'The code of the coupon, in capitals or not.' }),
+      }),
+    }),
+    data: ({ cartId, code }) => ({ cartId: rawIdOf('Cart', cartId), code }),
+    rejections: [versionConflict, notFound, illegalState, couponInvalid],
+  });
+  kit.addCommandMutation({
+    ...answer,
+    field: 'removeCoupon',
+    command: removeCoupon,
+    input: builder.inputType('RemoveCouponInput', {
+      description: removeCoupon.description,
+      fields: (t) => ({
+        commandId: t.id({ description: COMMAND_ID }),
+        expectedVersion: t.int({ description: EXPECTED_VERSION }),
+        cartId: t.id({ required: true, description: CART_ID }),
+        code: t.string({ required: true, description: 'The code of the coupon, in capitals or not.' }),
+      }),
+    }),
+    data: ({ cartId, code }) => ({ cartId: rawIdOf('Cart', cartId), code }),
+    rejections: [versionConflict, notFound, illegalState],
+  });
+  addCheckOutMutation(kit, shared, couponInvalid);
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { streamIdOf } from '../../eventsourcing/aggregate.ts';
 import type { Projection } from '../../eventsourcing/projection.ts';
 import { column, type ReadTable } from '../../eventsourcing/read-table.ts';
+import { streamIdOf } from '../../eventsourcing/stream-id.ts';
 import { type CatalogMessage, catalogMessage, catalogMessageSources } from '../catalog/messages.ts';
 
 /** What cart knows of a product: its own copy of what catalog publishes. */

@@ -4,19 +4,21 @@ import { decodeIdOf, encodeGlobalId } from '../../graphql/global-id.ts';
 import { waitFor, watch } from '../../graphql/live-field.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import type { SharedTypes } from '../shared-types.ts';
-import { mayUse } from './decider.ts';
+import { addCouponSchema } from './coupon-schema.ts';
 import { addCartMutations } from './mutations.ts';
-import { type CartLineRow, type CartRow, cartProjection } from './projection.ts';
+import { mayUse } from './policy.ts';
+import {
+  type CartLineRow,
+  type CartRow,
+  cartDiscounts,
+  cartProjection,
+  subtotalOf,
+  totalOf,
+  totalOfLine,
+} from './projection.ts';
 
 interface CartLine extends CartLineRow {
   readonly cart: CartRow;
-}
-
-interface Discount {
-  readonly code: string;
-  readonly label: string;
-  readonly amountMinor: number;
-  readonly currency: string;
 }
 
 const STATUS_MEANINGS: Record<CartRow['status'], string> = {
@@ -24,6 +26,7 @@ const STATUS_MEANINGS: Record<CartRow['status'], string> = {
   CHECKING_OUT: 'It is becoming an order.',
   CHECKED_OUT: 'It became an order.',
   ABANDONED: 'Nobody changed it for a long time.',
+  MERGING: 'Its lines are moving into another cart.',
   MERGED: 'Its lines moved into another cart.',
 };
 
@@ -57,7 +60,7 @@ export function declareCartSchema(kit: SchemaKit, shared: SharedTypes): void {
       lineTotal: t.field({
         type: money,
         description: 'Quantity times unit price.',
-        resolve: (it) => ({ amountMinor: totalOf(it), currency: it.cart.currency }),
+        resolve: (it) => ({ amountMinor: totalOfLine(it), currency: it.cart.currency }),
       }),
       product: t.field({
         type: shared.linkTo('Product').ref,
@@ -68,25 +71,11 @@ export function declareCartSchema(kit: SchemaKit, shared: SharedTypes): void {
     }),
   });
 
-  const discount = builder.objectRef<Discount>('Discount').implement({
-    description: 'What is taken off.',
-    audience: 'owner',
-    fields: (t) => ({
-      code: t.string({ description: 'What it was granted for.', resolve: (it) => it.code }),
-      label: t.string({ description: 'What to call it on screen.', resolve: (it) => it.label }),
-      amount: t.field({
-        type: money,
-        description: 'How much is taken off.',
-        resolve: ({ amountMinor, currency }) => ({ amountMinor, currency }),
-      }),
-    }),
-  });
-
   builder.node(cart, {
     description: 'A cart, as it stands.',
     audience: 'owner',
     id: { resolve: ({ id }) => id },
-    isTypeOf: (value) => typeof value === 'object' && value !== null && 'lines' in value,
+    isTypeOf: (value) => typeof value === 'object' && value !== null && 'mergedInto' in value,
     loadMany: (ids: string[], context) => Promise.all(ids.map(async (id) => (await readCart(id, context)) ?? null)),
     fields: (t) => ({
       version: t.int({
@@ -110,11 +99,21 @@ export function declareCartSchema(kit: SchemaKit, shared: SharedTypes): void {
         resolve: (it) => it.lines.reduce((sum, { quantity }) => sum + quantity, 0),
       }),
       subtotal: t.field({ type: money, description: 'The sum of its lines.', resolve: (it) => subtotalOf(it) }),
-      discounts: t.field({ type: [discount], description: 'What is taken off.', resolve: () => [] }),
+      discounts: t.field({
+        type: [shared.discount],
+        description: 'What is taken off.',
+        resolve: (it) => cartDiscounts(it),
+      }),
       total: t.field({
         type: money,
         description: 'The subtotal without what is taken off.',
-        resolve: (it) => subtotalOf(it),
+        resolve: (it) => totalOf(it),
+      }),
+      mergedInto: t.field({
+        type: cart,
+        nullable: true,
+        description: 'The cart that its lines moved into, if that is for you.',
+        resolve: (it, _args, context) => (it.mergedInto === null ? null : readCart(it.mergedInto, context)),
       }),
       createdAt: t.field({ type: 'DateTime', description: 'When it was begun.', resolve: (it) => it.createdAt }),
       updatedAt: t.field({ type: 'DateTime', description: 'When it was last changed.', resolve: (it) => it.updatedAt }),
@@ -133,7 +132,7 @@ export function declareCartSchema(kit: SchemaKit, shared: SharedTypes): void {
       },
       resolve: async (_root, { id, minPosition }, context) => {
         const cartId = decodeIdOf('Cart', id);
-        await waitFor(cartProjection, minPosition, context);
+        await waitFor(cartProjection, cartId, minPosition, context);
         return readCart(cartId, context);
       },
     }),
@@ -155,17 +154,10 @@ export function declareCartSchema(kit: SchemaKit, shared: SharedTypes): void {
     }),
   );
   addCartMutations(kit, shared, cart);
+  addCouponSchema(kit, shared);
 }
 
 async function readCart(id: string, { engine, actor }: RequestContext): Promise<CartRow | undefined> {
   const row = await engine.view(cartProjection).read(id);
   return row !== undefined && mayUse(actor, row.customerId) ? row : undefined;
-}
-
-function totalOf({ quantity, unitPriceMinor }: CartLineRow): number {
-  return quantity * unitPriceMinor;
-}
-
-function subtotalOf({ lines, currency }: CartRow) {
-  return { amountMinor: lines.reduce((sum, line) => sum + totalOf(line), 0), currency };
 }

@@ -41,17 +41,97 @@ export const stockOpened = defineEvent({
 
 export const stockAdjusted = defineEvent({
   type: 'StockAdjusted',
-  schemaVersion: 1,
+  schemaVersion: 2,
   description: 'The stock of a product was corrected.',
   data: z.object({
     sku,
     delta: z.number().int().describe('Pieces more, or fewer.'),
-    quantity: z.number().int().describe('Pieces in stock now.'),
+    quantity: z.number().int().describe('Pieces in stock now, those that are reserved included.'),
+    available: z
+      .number()
+      .int()
+      .optional()
+      .describe('Pieces that can be sold now. Null in events from before there were reservations: all of them.'),
     reason: z.string().meta({ description: 'Why, in the words of whoever did it. For staff.', audience: 'staff' }),
   }),
 });
 
+/** Whose order it is, is for nobody else to know: whoever watches a product sees only how its stock moves. */
+const orderId = z
+  .string()
+  .meta({ description: 'The order that it is for. For staff.', idOf: 'Order', audience: 'staff' });
+const quantity = z.number().int().describe('How many pieces.');
+const available = z.number().int().describe('Pieces that can be sold now.');
+const concludes = z.boolean().meta({
+  description: 'It stands for all lines of the order: the process of the order goes on from it.',
+  audience: 'staff',
+});
+
+export const stockReserved = defineEvent({
+  type: 'StockReserved',
+  schemaVersion: 1,
+  description: 'Pieces are held for an order: nobody else can buy them meanwhile.',
+  data: z.object({
+    sku,
+    orderId,
+    quantity,
+    available,
+    expiresAt: z.iso.datetime().meta({ description: 'From then on others may take them over.', audience: 'staff' }),
+    concludes,
+  }),
+});
+
+export const stockReservationExpired = defineEvent({
+  type: 'StockReservationExpired',
+  schemaVersion: 1,
+  description: 'A reservation was over, and its pieces were needed for somebody else.',
+  data: z.object({ sku, orderId, quantity, available }),
+});
+
+export const stockCommitted = defineEvent({
+  type: 'StockCommitted',
+  schemaVersion: 1,
+  description: 'Pieces that were reserved are sold.',
+  data: z.object({ sku, orderId, quantity, available, concludes }),
+});
+
+export const stockReleased = defineEvent({
+  type: 'StockReleased',
+  schemaVersion: 1,
+  description: 'Pieces that were reserved for an order, or sold to it, can be sold again.',
+  data: z.object({
+    sku,
+    orderId,
+    quantity,
+    available,
+    reason: z.string().meta({ description: 'Why. For staff.', audience: 'staff' }),
+    concludes,
+  }),
+});
+
+export const stockRestocked = defineEvent({
+  type: 'StockRestocked',
+  schemaVersion: 1,
+  description: 'Pieces came back from a customer, and can be sold again.',
+  data: z.object({
+    sku,
+    orderId,
+    returnId: z.string().meta({ description: 'The return that they came with. For staff.', audience: 'staff' }),
+    quantity,
+    available,
+    concludes,
+  }),
+});
+
 export const productEvents = [productAdded, productPriceChanged, productDeactivated] as const;
-export const stockEvents = [stockOpened, stockAdjusted] as const;
+export const stockEvents = [
+  stockOpened,
+  stockAdjusted,
+  stockReserved,
+  stockReservationExpired,
+  stockCommitted,
+  stockReleased,
+  stockRestocked,
+] as const;
 export type ProductEvent = EventOf<(typeof productEvents)[number]>;
 export type StockEvent = EventOf<(typeof stockEvents)[number]>;

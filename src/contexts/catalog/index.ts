@@ -2,18 +2,18 @@ import type { Aggregate } from '../../eventsourcing/aggregate.ts';
 import type { Context } from '../context.ts';
 import {
   addProduct,
-  adjustStock,
   changeProductPrice,
   deactivateProduct,
-  openStock,
   type ProductCommand,
   type StockCommand,
+  stockCommands,
 } from './commands.ts';
 import { type ProductEvent, productEvents, type StockEvent, stockEvents } from './events.ts';
 import { type ProductState, productDecider } from './product-decider.ts';
 import { productProjection } from './projection.ts';
 import { declareCatalogSchema } from './schema.ts';
-import { type StockState, stockDecider } from './stock-decider.ts';
+import { stockDecider } from './stock-decider.ts';
+import type { StockState } from './stock-state.ts';
 
 const product: Aggregate<ProductState, ProductCommand, ProductEvent, never> = {
   type: 'product',
@@ -25,7 +25,7 @@ const product: Aggregate<ProductState, ProductCommand, ProductEvent, never> = {
 const stock: Aggregate<StockState, StockCommand, StockEvent, never> = {
   type: 'stock',
   decider: stockDecider,
-  commands: [openStock, adjustStock],
+  commands: stockCommands,
   events: stockEvents,
 };
 

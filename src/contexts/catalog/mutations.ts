@@ -32,7 +32,7 @@ export function addProductMutations(
   });
   const answer = {
     payload,
-    load: (sku: string, { engine }: RequestContext) => engine.view(productProjection).readCommitted(sku),
+    load: (sku: string, { engine }: RequestContext) => engine.view(productProjection).readUpToDate(sku),
     show: (row: ProductRow, receipt: Receipt): ProductPayload => ({ product: row, receipt }),
   };
 

@@ -1,9 +1,9 @@
 import type { ObjectRef } from '@pothos/core';
-import { resolveCursorConnection } from '@pothos/plugin-relay';
-import { type BuilderTypes, DEFAULT_PAGE, MAX_PAGE } from '../../graphql/builder.ts';
+import type { BuilderTypes } from '../../graphql/builder.ts';
 import { fault } from '../../graphql/faults.ts';
+import { keysetPage, TOTAL_COUNT } from '../../graphql/keyset-page.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
-import { countProducts, cursorOf, findProducts, InvalidCursor, type ProductOrder } from './product-search.ts';
+import { countProducts, findProducts, keyOfProduct, type ProductOrder, productKey } from './product-search.ts';
 import { type ProductRow, productProjection } from './projection.ts';
 
 const ORDERS: Record<ProductOrder, string> = {
@@ -49,34 +49,21 @@ export function addProductList({ builder }: SchemaKit, product: ObjectRef<Builde
             throw fault('BAD_USER_INPUT', `A search has at most ${MAX_SEARCH} characters.`);
           }
           if ((wanted.skus?.length ?? 0) > MAX_SKUS) throw fault('BAD_USER_INPUT', `At most ${MAX_SKUS} skus.`);
-          if ((args.first ?? 0) < 0 || (args.last ?? 0) < 0) {
-            throw fault('BAD_USER_INPUT', 'first and last must not be negative.');
-          }
           const orderBy = args.orderBy ?? 'NAME_ASC';
           const { rows } = engine.view(productProjection);
-          try {
-            const page = await resolveCursorConnection<Promise<ProductRow[]>>(
-              { args, defaultSize: DEFAULT_PAGE, maxSize: MAX_PAGE, toCursor: (row) => cursorOf(row, orderBy) },
-              (range) => findProducts(rows, wanted, orderBy, range),
-            );
-            return { ...page, wanted };
-          } catch (error) {
-            if (error instanceof InvalidCursor) throw fault('BAD_USER_INPUT', error.message);
-            throw error;
-          }
+          return keysetPage(args, {
+            name: orderBy,
+            key: productKey(orderBy),
+            keyOf: (row: ProductRow) => keyOfProduct(row, orderBy),
+            find: (page) => findProducts(rows, wanted, orderBy, page),
+            count: () => countProducts(rows, wanted),
+          });
         },
       },
       {
         name: 'ProductConnection',
         description: 'A page of products.',
-        fields: (connection) => ({
-          totalCount: connection.int({
-            nullable: true,
-            audience: 'public',
-            description: 'How many there are in all; null where counting would cost too much.',
-            resolve: ({ wanted }, _args, { engine }) => countProducts(engine.view(productProjection).rows, wanted),
-          }),
-        }),
+        fields: (connection) => ({ totalCount: connection.int(TOTAL_COUNT) }),
       },
       { name: 'ProductEdge', description: 'A product with its cursor.' },
     ),

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { ReadRows } from '../../eventsourcing/read-table.ts';
+import { isColumnText } from '../../platform/column-values.ts';
+import { Conditions, type KeysetPage, keysetClauses } from '../../platform/keyset.ts';
 import { text } from '../values.ts';
 import type { ProductRow } from './projection.ts';
 
@@ -11,27 +13,15 @@ export interface ProductsWanted {
   readonly activeOnly?: boolean | null | undefined;
 }
 
-/** A page: rows after and before some others, in the order asked for or in the opposite one. */
-export interface Range {
-  readonly after?: string | null | undefined;
-  readonly before?: string | null | undefined;
-  readonly limit: number;
-  readonly inverted: boolean;
-}
-
-/** A text that is no cursor of this list in this order. */
-export class InvalidCursor extends Error {
-  override readonly name = 'InvalidCursor';
-}
-
 /** Beyond these, products are not counted. */
 const MAX_COUNT = 10_000;
-const MAX_CURSOR_TEXT = 500;
+/** Of a key in a cursor. */
+const MAX_KEY_TEXT = 500;
 
 /** What an order sorts by; the sku makes it unique. */
 const SORTS: Record<
   ProductOrder,
-  { column: string; type: string; member: 'sortName' | 'priceMinor' | 'addedPosition'; descending: boolean }
+  { column: string; type: 'text' | 'bigint'; member: 'sortName' | 'priceMinor' | 'addedPosition'; descending: boolean }
 > = {
   NAME_ASC: { column: 'sort_name', type: 'text', member: 'sortName', descending: false },
   NAME_DESC: { column: 'sort_name', type: 'text', member: 'sortName', descending: true },
@@ -40,78 +30,53 @@ const SORTS: Record<
   NEWEST: { column: 'added_position', type: 'bigint', member: 'addedPosition', descending: true },
 };
 
-/** Where a product lies in an order: order, sort key and sku, base64url. */
-export function cursorOf(row: ProductRow, order: ProductOrder): string {
-  return Buffer.from(JSON.stringify([order, row[SORTS[order].member], row.sku])).toString('base64url');
+/** Where a product lies in an order. */
+export type ProductKey = readonly [value: string | number, sku: string];
+
+export function keyOfProduct(row: ProductRow, order: ProductOrder): ProductKey {
+  return [row[SORTS[order].member], row.sku];
 }
 
-/** @throws {InvalidCursor} */
-function parseCursor(cursor: string, order: ProductOrder): [key: string | number, sku: string] {
-  try {
-    const isText = SORTS[order].member === 'sortName';
-    const key = isText ? text(MAX_CURSOR_TEXT) : z.number().int();
-    const [, value, sku] = z
-      .tuple([z.literal(order), key, text(MAX_CURSOR_TEXT)])
-      .parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')));
-    return [value, sku];
-  } catch (error) {
-    throw new InvalidCursor(`A cursor of this list, sorted by ${order}, is expected in after and before.`, {
-      cause: error,
-    });
-  }
+/** What such a key looks like. */
+export function productKey(order: ProductOrder): z.ZodType<ProductKey> {
+  return z.tuple([SORTS[order].type === 'text' ? text(MAX_KEY_TEXT) : z.number().int(), text(MAX_KEY_TEXT)]);
 }
 
-/** One page of products, read by key and never by offset. @throws {InvalidCursor} */
+/** One page of products. */
 export function findProducts(
   rows: ReadRows<ProductRow>,
   wanted: ProductsWanted,
   order: ProductOrder,
-  { after, before, limit, inverted }: Range,
+  page: KeysetPage<ProductKey>,
 ): Promise<ProductRow[]> {
   const { column, type, descending } = SORTS[order];
-  const { conditions, parameters } = conditionsOf(wanted);
-  const beyond = (cursor: string, greater: boolean) => {
-    const [key, sku] = parseCursor(cursor, order);
-    parameters.push(key, sku);
-    const at = parameters.length;
-    conditions.push(`(${column}, sku) ${greater ? '>' : '<'} ($${at - 1}::${type}, $${at}::text)`);
-  };
-  if (typeof after === 'string') beyond(after, !descending);
-  if (typeof before === 'string') beyond(before, descending);
-  const direction = descending === inverted ? 'ASC' : 'DESC';
-  return rows.find(
-    `${whereOf(conditions)} ORDER BY ${column} ${direction}, sku ${direction} LIMIT ${limit}`,
-    ...parameters,
-  );
+  const columns = [
+    { name: column, type },
+    { name: 'sku', type: 'text' },
+  ] as const;
+  const conditions = conditionsOf(wanted);
+  const sorted = keysetClauses({ columns, descending }, page, conditions);
+  return rows.find(`${conditions.where()} ${sorted}`, ...conditions.parameters);
 }
 
 /** How many products are wanted in all; null beyond 10,000. */
 export function countProducts(rows: ReadRows<ProductRow>, wanted: ProductsWanted): Promise<number | null> {
-  const { conditions, parameters } = conditionsOf(wanted);
-  return rows.count(whereOf(conditions), MAX_COUNT, ...parameters);
+  const conditions = conditionsOf(wanted);
+  return rows.count(conditions.where(), MAX_COUNT, ...conditions.parameters);
 }
 
-function conditionsOf({ search, skus, activeOnly }: ProductsWanted): { conditions: string[]; parameters: unknown[] } {
-  const conditions: string[] = [];
-  const parameters: unknown[] = [];
+function conditionsOf({ search, skus, activeOnly }: ProductsWanted): Conditions {
+  const conditions = new Conditions();
   for (const word of search?.toLowerCase().split(/\s+/).filter(Boolean) ?? []) {
     // Nothing can hold what no text can: the database would refuse to compare with it.
-    parameters.push(
-      `%${word
-        .replaceAll('\u0000', '')
-        .toWellFormed()
-        .replace(/[\\%_]/g, '\\$&')}%`,
-    );
-    conditions.push(`search_text LIKE $${parameters.length}`);
+    const pattern = word
+      .replaceAll('\u0000', '')
+      .toWellFormed()
+      .replace(/[\\%_]/g, '\\$&');
+    conditions.add((at) => `search_text LIKE ${at}`, `%${pattern}%`);
   }
-  if (skus !== undefined && skus !== null) {
-    parameters.push(skus.filter((sku) => !sku.includes('\u0000') && sku.isWellFormed()));
-    conditions.push(`sku = ANY ($${parameters.length}::text[])`);
-  }
-  if (activeOnly === true) conditions.push('active');
-  return { conditions, parameters };
-}
-
-function whereOf(conditions: readonly string[]): string {
-  return conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+  if (skus !== undefined && skus !== null)
+    conditions.add((at) => `sku = ANY (${at}::text[])`, skus.filter(isColumnText));
+  if (activeOnly === true) conditions.add(() => 'active');
+  return conditions;
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { streamIdOf } from '../../eventsourcing/aggregate.ts';
 import type { RecordedEventOf } from '../../eventsourcing/event.ts';
 import type { Projection } from '../../eventsourcing/projection.ts';
 import { column, type ReadTable } from '../../eventsourcing/read-table.ts';
+import { streamIdOf } from '../../eventsourcing/stream-id.ts';
 import { productEvents, stockEvents } from './events.ts';
 
 /** A product as the shop shows it, folded from the product's stream and its stock's. */
@@ -49,8 +49,15 @@ function evolve(row: ProductRow | undefined, event: CatalogEvent): ProductRow | 
     case 'ProductDeactivated':
       return { ...row, version, position, active: false };
     case 'StockOpened':
-    case 'StockAdjusted':
       return { ...row, position, stockVersion: version, available: event.data.quantity };
+    case 'StockAdjusted':
+      return { ...row, position, stockVersion: version, available: event.data.available ?? event.data.quantity };
+    case 'StockReserved':
+    case 'StockReservationExpired':
+    case 'StockCommitted':
+    case 'StockReleased':
+    case 'StockRestocked':
+      return { ...row, position, stockVersion: version, available: event.data.available };
     default:
       return event satisfies never;
   }

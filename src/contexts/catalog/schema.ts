@@ -59,7 +59,7 @@ export function declareCatalogSchema(kit: SchemaKit, shared: SharedTypes): void 
         minPosition: t.arg({ type: 'Position', description: MIN_POSITION }),
       },
       resolve: async (_root, { sku, minPosition }, context) => {
-        await waitFor(productProjection, minPosition, context);
+        await waitFor(productProjection, sku, minPosition, context);
         return load(sku, context);
       },
     }),

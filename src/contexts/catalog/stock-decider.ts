@@ -4,33 +4,32 @@ import { insufficientStock, limitExceeded } from '../rejections.ts';
 import { MAX_INT } from '../values.ts';
 import type { StockCommand } from './commands.ts';
 import type { StockEvent } from './events.ts';
-
-/** The stock of one product: an aggregate of its own, so that a sale never conflicts with a change of price. */
-export type StockState = { status: 'unknown' } | { status: 'open'; quantity: number };
+import { commitStock, releaseStock, reserveStock, restockReturn } from './reservation-decider.ts';
+import { availableOf, evolveStock, type StockState } from './stock-state.ts';
 
 type CommandData<Type extends StockCommand['type']> = Extract<StockCommand, { type: Type }>['data'];
 
 export const stockDecider: Decider<StockState, StockCommand, StockEvent> = {
   initialState: { status: 'unknown' },
-  decide(command, state) {
+  decide(command, state, { now }) {
     switch (command.type) {
       case 'OpenStock':
         return open(command.data, state);
       case 'AdjustStock':
         return adjust(command.data, state);
+      case 'ReserveStock':
+        return reserveStock(command.data, state, now);
+      case 'CommitStock':
+        return commitStock(command.data, state);
+      case 'ReleaseStock':
+        return releaseStock(command.data, state);
+      case 'RestockReturn':
+        return restockReturn(command.data, state);
       default:
         return command satisfies never;
     }
   },
-  evolve(_state, event) {
-    switch (event.type) {
-      case 'StockOpened':
-      case 'StockAdjusted':
-        return { status: 'open', quantity: event.data.quantity };
-      default:
-        return event satisfies never;
-    }
-  },
+  evolve: evolveStock,
 };
 
 function open({ sku, quantity }: CommandData<'OpenStock'>, state: StockState): Decision<StockEvent> {
@@ -38,11 +37,13 @@ function open({ sku, quantity }: CommandData<'OpenStock'>, state: StockState): D
   return [{ type: 'StockOpened', data: { sku, quantity } }];
 }
 
+/** What is reserved is promised: it cannot be adjusted away. */
 function adjust({ sku, delta, reason }: CommandData<'AdjustStock'>, state: StockState): Decision<StockEvent> {
   if (state.status === 'unknown') return notFound('product', sku);
-  const quantity = state.quantity + delta;
   if (delta === 0) return [];
-  if (quantity < 0) return insufficientStock(sku, -delta, state.quantity);
+  const available = availableOf(state) + delta;
+  const quantity = state.onHand + delta;
+  if (available < 0) return insufficientStock(sku, -delta, availableOf(state));
   if (quantity > MAX_INT) return limitExceeded(MAX_INT, `The stock of ${sku} would exceed ${MAX_INT}.`);
-  return [{ type: 'StockAdjusted', data: { sku, delta, quantity, reason } }];
+  return [{ type: 'StockAdjusted', data: { sku, delta, quantity, available, reason } }];
 }

@@ -1,0 +1,45 @@
+import process from 'node:process';
+import { z } from 'zod';
+import { InvalidSettings, readSettings } from '../config.ts';
+import { createLogger } from '../platform/logger.ts';
+import { startCarrierSimulator } from '../simulators/carrier/server.ts';
+import { startPaymentSimulator } from '../simulators/payment-provider/server.ts';
+import { simulatorLedgers, simulatorSecrets } from '../simulators/start.ts';
+import { stopOnSignal } from './stop-on-signal.ts';
+
+const seconds = z.coerce
+  .number()
+  .min(0)
+  .max(31_536_000)
+  .transform((it) => it * 1_000);
+const options = z.object({ lateAfter: seconds, prepared: seconds, inTransit: seconds, move: z.boolean() });
+
+/** The outside parties in a process of their own, which may be killed and started again: their ledgers are on disk. */
+export async function simulate(given: unknown): Promise<void> {
+  const parsed = options.safeParse(given);
+  if (!parsed.success) {
+    const names = parsed.error.issues.map(({ path }) => path.join('.')).join(', ');
+    throw new InvalidSettings(`These options must be numbers of seconds: ${names}.`);
+  }
+  const { lateAfter: lateAfterMs, prepared: preparedMs, inTransit: inTransitMs, move } = parsed.data;
+  const settings = readSettings();
+  const logger = createLogger(settings.LOG_LEVEL);
+  const ledgers = simulatorLedgers(settings.DATA_DIR);
+  const common = { host: settings.HOST, logger, ...simulatorSecrets(settings.SIMULATOR_SECRET) };
+  const payment = await startPaymentSimulator({
+    ...common,
+    port: settings.PAYMENT_SIMULATOR_PORT,
+    ledgerFile: ledgers.payment,
+    lateAfterMs,
+  });
+  const carrier = await startCarrierSimulator({
+    ...common,
+    port: settings.CARRIER_SIMULATOR_PORT,
+    ledgerFile: ledgers.carrier,
+    pace: move ? { preparedMs, inTransitMs } : null,
+  });
+  process.stdout.write(`The simulators are ready: payment ${payment.url} carrier ${carrier.url}\n`);
+  stopOnSignal(logger, async () => {
+    await Promise.all([payment.stop(), carrier.stop()]);
+  });
+}

@@ -1,0 +1,31 @@
+import process from 'node:process';
+import { InvalidSettings, readSettings } from '../config.ts';
+import { systemClock } from '../platform/clock.ts';
+import { randomIds } from '../platform/ids.ts';
+import { createLogger } from '../platform/logger.ts';
+import { startShopEngine } from '../server/shop-engine.ts';
+import { openOutside } from './outside.ts';
+import { shopEngineSettings } from './shop-engine-settings.ts';
+import { stopOnSignal } from './stop-on-signal.ts';
+import { openProtectedStore } from './store.ts';
+
+/** Everything but the API: projections, processes, queued commands and timers, beside the servers of the same database. */
+export async function work(): Promise<void> {
+  const settings = readSettings();
+  if (settings.DATABASE_URL === undefined) {
+    throw new InvalidSettings(
+      'DATABASE_URL is needed: an embedded store belongs to one process, and the server in it does all the work itself.',
+    );
+  }
+  const logger = createLogger(settings.LOG_LEVEL);
+  const { database, masterKey } = await openProtectedStore(settings, logger);
+  const outside = await openOutside(settings, logger, { mayStart: false });
+  const parts = { database, masterKey, outside: outside.parties, logger, clock: systemClock, ids: randomIds };
+  const engine = await startShopEngine(shopEngineSettings(settings), parts);
+  process.stdout.write('cartstream worker is ready\n');
+  stopOnSignal(logger, async () => {
+    await engine.stop();
+    await outside.stop();
+    await database.close();
+  });
+}

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { personal } from '../../eventsourcing/codec.ts';
+import { defineEvent, type EventOf } from '../../eventsourcing/event.ts';
+
+const STAFF = { audience: 'staff' } as const;
+
+const data = z.object({
+  customerId: z.string().meta({ ...STAFF, description: 'Whom the personal data belongs to. For staff.' }),
+  email: personal(z.string(), 'customerId').meta({
+    ...STAFF,
+    description: 'Where mail goes; null once it is forgotten. For staff.',
+  }),
+  name: personal(z.string(), 'customerId').meta({
+    ...STAFF,
+    description: 'What they are called; null once it is forgotten. For staff.',
+  }),
+});
+
+export const customerRecorded = defineEvent({
+  type: 'CustomerRecorded',
+  schemaVersion: 1,
+  description: 'Somebody ordered for the first time, and said who they are.',
+  data,
+});
+
+export const customerContactChanged = defineEvent({
+  type: 'CustomerContactChanged',
+  schemaVersion: 1,
+  description: 'A customer said something else of themselves than before.',
+  data,
+});
+
+export const customerEvents = [customerRecorded, customerContactChanged] as const;
+export type CustomerEvent = EventOf<(typeof customerEvents)[number]>;

@@ -1,0 +1,83 @@
+import type { Aggregate, FactLoader } from '../../eventsourcing/aggregate.ts';
+import type { CommandRecord } from '../../eventsourcing/command-records.ts';
+import type { DeadLetter } from '../../eventsourcing/dead-letters.ts';
+import type { Context } from '../context.ts';
+import { type CommandState, commandDecider } from './command-decider.ts';
+import {
+  type CancelCommand,
+  cancelCommand,
+  type DeadLetterCommand,
+  dropDeadLetter,
+  retryDeadLetter,
+  retryDeadLetters,
+  type SourceCommand,
+} from './commands.ts';
+import { type DeadLetterState, deadLetterDecider } from './dead-letter-decider.ts';
+import {
+  type CommandEvent,
+  commandEvents,
+  type DeadLetterEvent,
+  deadLetterEvents,
+  type SourceEvent,
+  sourceEvents,
+} from './events.ts';
+import { declareOperationsSchema } from './schema.ts';
+import { type OpenLetters, type SourceState, sourceDecider } from './source-decider.ts';
+
+/** So many dead letters are retried at once. */
+const MAX_RETRIED = 10_000;
+
+const commandFacts: FactLoader<CommandRecord> = {
+  load: ({ commandRecords }, ids) => commandRecords.find(ids),
+};
+const deadLetterFacts: FactLoader<DeadLetter> = {
+  load: ({ deadLetters }, ids) => deadLetters.find(ids),
+};
+const openLetterFacts: FactLoader<OpenLetters> = {
+  load: async ({ deadLetters }, sources) =>
+    new Map(
+      await Promise.all(
+        sources.map(async (source) => [source, await deadLetters.openOf(source, MAX_RETRIED)] as const),
+      ),
+    ),
+};
+
+/** A command of any context, as something that can be taken back. */
+const command: Aggregate<CommandState, CancelCommand, CommandEvent, CommandRecord> = {
+  type: 'command',
+  decider: commandDecider,
+  commands: [cancelCommand],
+  events: commandEvents,
+  facts: commandFacts,
+  effectsOf: ({ data }) => [{ kind: 'cancelCommand', commandId: data.target }],
+};
+
+const deadLetter: Aggregate<DeadLetterState, DeadLetterCommand, DeadLetterEvent, DeadLetter> = {
+  type: 'dead-letter',
+  decider: deadLetterDecider,
+  commands: [retryDeadLetter, dropDeadLetter],
+  events: deadLetterEvents,
+  facts: deadLetterFacts,
+  effectsOf: ({ type, data }) =>
+    type === 'DeadLetterRetried'
+      ? [{ kind: 'retryDeadLetters', ids: [data.deadLetterId] }]
+      : [{ kind: 'dropDeadLetter', id: data.deadLetterId, reason: data.reason }],
+};
+
+/** All dead letters of one source. */
+const deadLetterSource: Aggregate<SourceState, SourceCommand, SourceEvent, OpenLetters> = {
+  type: 'dead-letter-source',
+  decider: sourceDecider,
+  commands: [retryDeadLetters],
+  events: sourceEvents,
+  facts: openLetterFacts,
+  effectsOf: ({ data }) => [{ kind: 'retryDeadLetters', ids: data.letters.map(({ id }) => id) }],
+};
+
+/** What operators look after: commands under way, what failed, and processes. */
+export const operationsContext: Context = {
+  name: 'operations',
+  aggregates: [command, deadLetter, deadLetterSource],
+  projections: [],
+  declareSchema: declareOperationsSchema,
+};

@@ -1,0 +1,205 @@
+import { processView } from '../../eventsourcing/process-view.ts';
+import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import { AFTER, MIN_POSITION } from '../../graphql/descriptions.ts';
+import { decodeIdOf, encodeGlobalId } from '../../graphql/global-id.ts';
+import { waitFor, watch } from '../../graphql/live-field.ts';
+import type { SchemaKit } from '../../graphql/schema-kit.ts';
+import { mayRead, mayUse } from '../ownership.ts';
+import { personalDataState, type SharedTypes } from '../shared-types.ts';
+import { addOrderMutations } from './mutations.ts';
+import { addOrderList } from './order-list.ts';
+import { addPaymentType } from './payment-type.ts';
+import { ORDER_STATUSES, type OrderLineRow, type OrderRow, orderProjection } from './projection.ts';
+import { readOrder } from './reading.ts';
+import { addShipmentType } from './shipment-type.ts';
+
+interface OrderLine extends OrderLineRow {
+  readonly order: OrderRow;
+}
+
+const MEANINGS: Record<OrderRow['status'], string> = {
+  PLACED: 'Its stock is reserved, and payment is awaited.',
+  PAID: 'It is paid.',
+  PREPARING: 'Its goods are being prepared.',
+  SHIPPED: 'Its goods are on their way.',
+  DELIVERED: 'Its goods have arrived.',
+  CANCELLED: 'It came to nothing: see statusReason.',
+  PARTIALLY_RETURNED: 'Some of its goods came back.',
+  RETURNED: 'All of its goods came back.',
+};
+
+/** The process that takes an order through: its instances have the ids of the orders. */
+const PROCESS = 'checkout';
+
+export function declareOrderingSchema(kit: SchemaKit, shared: SharedTypes): void {
+  const { builder } = kit;
+  const { money } = shared;
+  const payment = addPaymentType(kit, shared);
+  const shipment = addShipmentType(kit, shared);
+  const status = builder.enumType('OrderStatus', {
+    description: 'How far an order has come.',
+    values: Object.fromEntries(ORDER_STATUSES.map((name) => [name, { description: MEANINGS[name] }])) as Record<
+      OrderRow['status'],
+      { description: string }
+    >,
+  });
+  const line = builder.objectRef<OrderLine>('OrderLine').implement({
+    description: 'The pieces of one product in an order.',
+    audience: 'owner',
+    fields: (t) => ({
+      id: t.id({
+        description: 'Its id, unique among all types.',
+        resolve: (it) => encodeGlobalId('OrderLine', `${it.order.id}:${it.sku}`),
+      }),
+      sku: t.string({ description: 'The product.', resolve: (it) => it.sku }),
+      name: t.string({ description: 'What the product was called.', resolve: (it) => it.name }),
+      quantity: t.int({ description: 'How many pieces were ordered.', resolve: (it) => it.quantity }),
+      returned: t.int({ description: 'How many of them came back.', resolve: (it) => it.returned }),
+      unitPrice: t.field({
+        type: money,
+        description: 'What one piece cost.',
+        resolve: (it) => ({ amountMinor: it.unitPriceMinor, currency: it.order.currency }),
+      }),
+      lineTotal: t.field({
+        type: money,
+        description: 'Quantity times unit price.',
+        resolve: (it) => ({ amountMinor: it.quantity * it.unitPriceMinor, currency: it.order.currency }),
+      }),
+    }),
+  });
+  const order = builder.objectRef<OrderRow>('Order');
+  shared.provideLink('Order', { ref: order, load: readOrder });
+
+  builder.node(order, {
+    description:
+      "An order, with its payments and shipments. `version` is that of the order's own stream; `position` that of the newest event that this view holds, of any stream.",
+    audience: 'owner',
+    id: { resolve: ({ id }) => id },
+    isTypeOf: (value) => typeof value === 'object' && value !== null && 'placedPosition' in value,
+    loadMany: (ids: string[], context) => Promise.all(ids.map(async (id) => (await readOrder(id, context)) ?? null)),
+    fields: (t) => ({
+      number: t.string({ description: 'What people call it.', resolve: (it) => it.number }),
+      version: t.int({ description: "Of the order's own stream.", resolve: (it) => it.version }),
+      position: t.field({
+        type: 'Position',
+        description: 'Of the newest event that this view holds.',
+        resolve: (it, _args, { engine }) => engine.positions.encode(it.position),
+      }),
+      status: t.field({ type: status, description: 'How far it has come.', resolve: (it) => it.status }),
+      statusReason: t.string({ nullable: true, description: 'Why it is so.', resolve: (it) => it.statusReason }),
+      lines: t.field({
+        type: [line],
+        description: 'What was ordered.',
+        resolve: (it) => it.lines.map((each) => ({ ...each, order: it })),
+      }),
+      subtotal: t.field({
+        type: money,
+        description: 'The sum of its lines.',
+        resolve: ({ lines, currency }) => ({
+          amountMinor: lines.reduce((sum, { quantity, unitPriceMinor }) => sum + quantity * unitPriceMinor, 0),
+          currency,
+        }),
+      }),
+      discounts: t.field({
+        type: [shared.discount],
+        description: 'What was taken off.',
+        resolve: (it) => it.discounts,
+      }),
+      total: t.field({
+        type: money,
+        description: 'What is to be paid.',
+        resolve: ({ totalMinor: amountMinor, currency }) => ({ amountMinor, currency }),
+      }),
+      personalData: t.field({
+        type: shared.personalData,
+        description: 'How far email, shippingAddress and customer can be read.',
+        resolve: ({ customerId, email }, _args, { actor }) =>
+          personalDataState(mayRead(actor, customerId), email === null),
+      }),
+      email: t.string({
+        nullable: true,
+        description: 'Where mail about it goes.',
+        resolve: ({ customerId, email }, _args, { actor }) => (mayRead(actor, customerId) ? email : null),
+      }),
+      shippingAddress: t.field({
+        type: shared.address,
+        nullable: true,
+        description: 'Where its goods go.',
+        resolve: (it, _args, { actor }) => (mayRead(actor, it.customerId) ? it.shippingAddress : null),
+      }),
+      customer: t.field({
+        type: shared.linkTo('Customer').ref,
+        nullable: true,
+        description: 'Whose order it is.',
+        resolve: ({ customerId }, _args, context) =>
+          mayRead(context.actor, customerId) ? shared.linkTo('Customer').load(customerId, context) : null,
+      }),
+      payments: t.field({
+        type: [payment],
+        description: 'Every payment of it that was begun, oldest first.',
+        resolve: (it) => it.payments,
+      }),
+      shipments: t.field({
+        type: [shipment],
+        description: 'Its goods on their way, oldest first.',
+        resolve: (it) => it.shipments,
+      }),
+      paymentDeadline: t.field({
+        type: 'DateTime',
+        nullable: true,
+        description: 'Paid by then, or it is cancelled; null where payment is not awaited.',
+        resolve: (it) => (it.status === 'PLACED' ? it.paymentDeadline : null),
+      }),
+      process: t.field({
+        type: shared.linkTo('ProcessInstance').ref,
+        nullable: true,
+        description: 'What takes it through, step by step.',
+        resolve: ({ id }, _args, { engine }) => engine.view(processView).read(streamIdOf(PROCESS, id)),
+      }),
+      correlationId: t.id({
+        description: 'Common to all that began with its check-out.',
+        resolve: (it) => it.correlationId,
+      }),
+      placedAt: t.field({ type: 'DateTime', description: 'When it was placed.', resolve: (it) => it.placedAt }),
+      updatedAt: t.field({ type: 'DateTime', description: 'When it last changed.', resolve: (it) => it.updatedAt }),
+    }),
+  });
+
+  builder.queryField('order', (t) =>
+    t.field({
+      type: order,
+      nullable: true,
+      audience: 'owner',
+      description: 'An order by its id; null if it is not there, or not for you.',
+      args: {
+        id: t.arg.id({ required: true, description: 'The id of an order.' }),
+        minPosition: t.arg({ type: 'Position', description: MIN_POSITION }),
+      },
+      resolve: async (_root, { id, minPosition }, context) => {
+        const orderId = decodeIdOf('Order', id);
+        await waitFor(orderProjection, orderId, minPosition, context);
+        return readOrder(orderId, context);
+      },
+    }),
+  );
+  addOrderList(kit, order, status);
+
+  const change = kit.addChangeType('Order', 'order', order);
+  builder.subscriptionField('orderChanged', (t) =>
+    t.field({
+      type: change,
+      audience: 'owner',
+      description: 'The live view of one order, with its payments and shipments.',
+      args: {
+        id: t.arg.id({ required: true, description: 'The id of an order.' }),
+        after: t.arg({ type: 'Position', description: AFTER }),
+      },
+      subscribe: (_root, { id, after }, context) =>
+        watch(orderProjection, decodeIdOf('Order', id), after, context, ({ ownerId }) =>
+          mayUse(context.actor, ownerId),
+        ),
+      resolve: (it) => it,
+    }),
+  );
+  addOrderMutations(kit, shared, { order, payment });
+}

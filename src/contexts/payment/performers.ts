@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import type { PerformedCommand, Performer } from '../../eventsourcing/performer.ts';
+import { type PaymentCommand, sendRefund } from './commands.ts';
+import type { PaymentProvider, ProviderPayment } from './provider.ts';
+import { TOKEN_GONE } from './provider-state.ts';
+import { capture, letGo, payBack, reconcile } from './reconciliation.ts';
+import { isClosed, type KnownPayment, type PaymentState, type RequestedPayment } from './state.ts';
+
+type PerformedPaymentCommand = Extract<
+  PaymentCommand,
+  { type: 'AuthorisePayment' | 'CapturePayment' | 'VoidPayment' | 'ReconcilePayment' | 'SendRefund' }
+>;
+
+/** Asks the provider, as far as the payment's state still wants it. */
+type Ask = (
+  payment: KnownPayment,
+  paymentId: string,
+  command: PerformedCommand,
+) => Promise<ProviderPayment | typeof TOKEN_GONE | undefined>;
+
+/** Who does what the commands of a payment ask of its provider, by their names. */
+export function createPaymentPerformers(
+  provider: PaymentProvider,
+): Readonly<Record<PerformedPaymentCommand['type'], Performer>> {
+  const asking =
+    (ask: Ask): Performer =>
+    async (command) => {
+      const { paymentId } = paymentOf.parse(command.data);
+      const payment = command.state as PaymentState;
+      if (payment.status === 'unknown') return undefined;
+      if (payment.provider !== provider.name) {
+        throw new Error(`Payment ${paymentId} is with ${payment.provider}, but this server asks ${provider.name}.`);
+      }
+      return ask(payment, paymentId, command);
+    };
+  return {
+    AuthorisePayment: asking(async (payment, paymentId, command) =>
+      payment.status === 'requested' ? authorise(provider, payment, paymentId, command) : undefined,
+    ),
+    CapturePayment: asking(async (payment, paymentId) =>
+      payment.status === 'authorised' ? capture(provider, payment, paymentId) : undefined,
+    ),
+    VoidPayment: asking(async (payment, paymentId) =>
+      isClosed(payment) ? letGo(provider, payment, paymentId) : undefined,
+    ),
+    ReconcilePayment: asking(async (payment, paymentId) => reconcile(provider, payment, paymentId)),
+    SendRefund: asking(async (payment, paymentId, { data }) => {
+      const { refundId } = sendRefund.input.parse(data);
+      return payment.status === 'confirmed' ? payBack(provider, payment, paymentId, refundId) : undefined;
+    }),
+  };
+}
+
+const paymentOf = sendRefund.input.pick({ paymentId: true });
+/** Of the command that brought the token; once that has ended, null is in its place. */
+const tokenInput = z.object({ paymentToken: z.string() });
+
+/** Without the token it cannot be asked again: but then it may have been asked before. */
+async function authorise(
+  provider: PaymentProvider,
+  { orderId, amount, tokenCommandId }: RequestedPayment,
+  paymentId: string,
+  { inputOf }: PerformedCommand,
+): Promise<ProviderPayment | typeof TOKEN_GONE> {
+  const token = tokenInput.safeParse(await inputOf(tokenCommandId)).data?.paymentToken;
+  if (token !== undefined) return provider.authorise({ paymentId, orderId, amount, token });
+  return (await provider.find(paymentId)) ?? TOKEN_GONE;
+}

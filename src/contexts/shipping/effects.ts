@@ -1,0 +1,24 @@
+import type { Effect } from '../../eventsourcing/effect.ts';
+import type { ShipmentCommand } from './commands.ts';
+import type { ShipmentEvent } from './events.ts';
+
+/** What the carrier is asked for because of an event. */
+export function shipmentEffectsOf({ type }: ShipmentEvent, shipmentId: string): readonly Effect[] {
+  return requestsOf(type, shipmentId).map((command) => ({ kind: 'send', command }));
+}
+
+function requestsOf(type: ShipmentEvent['type'], shipmentId: string): readonly ShipmentCommand[] {
+  switch (type) {
+    case 'ShipmentRequested':
+      return [{ type: 'RegisterShipment', data: { shipmentId } }];
+    case 'ShipmentCancelled':
+    case 'ShipmentRegisteredLate':
+      return [{ type: 'CancelAtCarrier', data: { shipmentId } }];
+    case 'ShipmentPrepared':
+    case 'ShipmentHandedOver':
+    case 'ShipmentDelivered':
+      return [];
+    default:
+      return type satisfies never;
+  }
+}

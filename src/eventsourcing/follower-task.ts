@@ -1,0 +1,27 @@
+import type { CheckpointMove } from './checkpoints.ts';
+import type { RecordedEvent } from './event.ts';
+
+/** What a follower does with the events that it follows. */
+export interface FollowerTask {
+  /** Of its checkpoint and its dead letters: `projection:cart.carts`. */
+  readonly name: string;
+  /** Raised when what it makes of events changes: what another version made is thrown away, and made anew. */
+  readonly version: number;
+  concerns(event: RecordedEvent): boolean;
+  /** What must stay in order: behind an event that is parked, later ones of its lane are parked too. */
+  laneOf(event: RecordedEvent): string;
+  /**
+   * Handles events and moves the checkpoint, together.
+   * @returns what is to be done once the position has moved; undefined where the checkpoint is another node's, and
+   *   nothing was done
+   */
+  handle(events: readonly RecordedEvent[], move: CheckpointMove): Promise<(() => void) | undefined>;
+  /** Another node has handled these. */
+  observe(events: readonly RecordedEvent[]): void;
+  /** What is known of what was handled may be outdated. */
+  forget(): void;
+  /** Events of these lanes were parked. */
+  parked(lanes: readonly string[]): void;
+  /** Throws away what another version made. */
+  reset(owner: string): Promise<void>;
+}

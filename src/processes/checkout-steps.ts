@@ -1,0 +1,28 @@
+/** What a checkout asks others for: by the names of the commands, so that what failed can be asked for again. */
+export const CHECKOUT_STEPS = [
+  'RedeemCoupon',
+  'ReserveStock',
+  'PlaceOrder',
+  'CompleteCartCheckOut',
+  'CancelCartCheckOut',
+  'RecordCustomer',
+  'RequestPayment',
+  'NoteOrderPaymentFailed',
+  'TimeOutPayment',
+  'CancelPayment',
+  'CommitStock',
+  'NoteOrderPaid',
+  'RequestShipment',
+  'NoteOrderPreparation',
+  'NoteOrderShipped',
+  'NoteOrderDelivered',
+  'CancelShipment',
+  'RefuseOrderCancellation',
+  'CompleteOrderCancellation',
+  'ReleaseStock',
+  'ReleaseCoupon',
+  'RestockReturn',
+  'RefundPayment',
+  'NoteOrderRefunded',
+] as const;
+export type CheckoutStep = (typeof CHECKOUT_STEPS)[number];

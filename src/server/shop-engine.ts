@@ -1,0 +1,22 @@
+import { contexts } from '../contexts/index.ts';
+import { Engine, type EngineSettings } from '../eventsourcing/engine.ts';
+import { createProcesses, type ProcessSettings } from '../processes/index.ts';
+import { type OutsideParties, performersWith } from './outside-parties.ts';
+
+export type ShopEngineSettings = Omit<ProcessSettings, 'paymentProvider'> & Pick<EngineSettings, 'leaseSeconds'>;
+export type ShopEngineParts = Pick<EngineSettings, 'database' | 'clock' | 'ids' | 'logger' | 'masterKey'> & {
+  readonly outside: OutsideParties;
+};
+
+/** The engine with all contexts and processes, over a migrated database. */
+export function startShopEngine({ leaseSeconds, ...processes }: ShopEngineSettings, parts: ShopEngineParts) {
+  const { outside, ...engineParts } = parts;
+  return Engine.start({
+    ...engineParts,
+    aggregates: contexts.flatMap((context) => context.aggregates),
+    projections: contexts.flatMap((context) => context.projections),
+    processes: createProcesses({ ...processes, paymentProvider: outside.payments.name }),
+    performers: performersWith(outside),
+    ...(leaseSeconds === undefined ? {} : { leaseSeconds }),
+  });
+}

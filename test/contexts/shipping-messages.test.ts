@@ -1,0 +1,165 @@
+import { describe, expect, test } from 'vitest';
+import type { Carrier, CarrierShipment } from '../../src/contexts/shipping/carrier.ts';
+import { shipmentCommands } from '../../src/contexts/shipping/commands.ts';
+import { shipmentDecider } from '../../src/contexts/shipping/decider.ts';
+import { type ShipmentEvent, shipmentEvents } from '../../src/contexts/shipping/events.ts';
+import {
+  type ShipmentView,
+  shipmentMessage,
+  shipmentSourcesOf,
+  shipmentView,
+  showShipment,
+} from '../../src/contexts/shipping/messages.ts';
+import { createShippingPerformers } from '../../src/contexts/shipping/performers.ts';
+import { recorded } from '../support/recorded.ts';
+import {
+  ADDRESS,
+  at,
+  CARRIED,
+  cancelled,
+  delivered,
+  handedOver,
+  ORDER,
+  prepared,
+  registeredLate,
+  requested,
+  SHIPMENT,
+} from '../support/shipments.ts';
+
+const messagesOf = (...events: ShipmentEvent[]) => recorded('shipment', SHIPMENT, events).map(shipmentMessage);
+const of = (second: number) => ({
+  shipmentId: SHIPMENT,
+  orderId: ORDER,
+  at: new Date(Date.UTC(2030, 0, 31, 12, 0, second)),
+});
+
+describe('What shipping publishes', () => {
+  const events = [requested, prepared(), handedOver('Two boxes'), delivered(), cancelled(), registeredLate];
+
+  test('is a message for each event, which does not tell where the goods go', () => {
+    const messages = messagesOf(...events);
+    expect(messages).toEqual([
+      { type: 'ShipmentRequested', ...of(0), customerId: 'carla' },
+      { type: 'ShipmentPrepared', ...of(1), ...CARRIED, note: null },
+      { type: 'ShipmentHandedOver', ...of(2), ...CARRIED, note: 'Two boxes' },
+      { type: 'ShipmentDelivered', ...of(3), note: null },
+      { type: 'ShipmentCancelled', ...of(4), reason: 'unwanted' },
+      { type: 'ShipmentRegisteredLate', ...of(5), ...CARRIED },
+    ]);
+    expect(shipmentSourcesOf(...messages.map(({ type }) => type))).toEqual(shipmentEvents.map(({ type }) => type));
+  });
+});
+
+describe('A shipment is shown', () => {
+  const shown = (...events: ShipmentEvent[]) =>
+    messagesOf(...events).reduce<ShipmentView | undefined>(showShipment, undefined);
+  const step = (status: string, second: number, note: string | null = null) => ({
+    ...{ status, at: of(second).at.toISOString(), note },
+  });
+
+  test('with each step on its way', () => {
+    const view = shown(requested, prepared(), handedOver('Two boxes'), delivered('At the door'));
+    expect(view).toEqual({
+      ...{ shipmentId: SHIPMENT, status: 'DELIVERED', ...CARRIED },
+      history: [
+        ...[step('REQUESTED', 0), step('PREPARED', 1), step('IN_TRANSIT', 2, 'Two boxes')],
+        step('DELIVERED', 3, 'At the door'),
+      ],
+    });
+    expect(shipmentView.parse(view)).toEqual(view);
+  });
+
+  test('with why it was stopped', () =>
+    expect(shown(requested, cancelled(), registeredLate)).toEqual({
+      ...{ shipmentId: SHIPMENT, status: 'CANCELLED', carrier: null, trackingCode: null },
+      history: [step('REQUESTED', 0), step('CANCELLED', 1, 'unwanted')],
+    }));
+
+  test('from its beginning on', () => expect(shown(prepared())).toBeUndefined());
+});
+
+describe('The carrier is asked', () => {
+  const forgotten: ShipmentEvent = {
+    type: 'ShipmentRequested',
+    data: { orderId: ORDER, customerId: 'carla', address: null },
+  };
+  type Name = keyof ReturnType<typeof createShippingPerformers>;
+  const performing = (name: Name, ...events: ShipmentEvent[]) => knowing(at('prepared'), name, ...events);
+
+  /** @param known what the carrier finds */
+  async function knowing(known: CarrierShipment | undefined, name: Name, ...events: ShipmentEvent[]) {
+    const calls: unknown[] = [];
+    const asked =
+      (call: string) =>
+      async (it: unknown): Promise<CarrierShipment> => {
+        calls.push([call, it]);
+        return at('prepared');
+      };
+    const carrier: Carrier = {
+      ...{ name: 'simulated', register: asked('register'), cancel: asked('cancel') },
+      ...{ readWebhook: () => undefined },
+      find: async (it) => {
+        calls.push(['find', it]);
+        return known;
+      },
+    };
+    const performers = createShippingPerformers(carrier);
+    const performed = await performers[name]({
+      ...{ commandId: 'c', attempts: 1, now: new Date(), inputOf: async () => undefined },
+      data: { shipmentId: SHIPMENT },
+      state: events.reduce(shipmentDecider.evolve, shipmentDecider.initialState),
+    });
+    return { calls, performed, names: Object.keys(performers) };
+  }
+
+  test('by whoever performs the commands whose work lies outside', async () => {
+    const { names } = await performing('RegisterShipment');
+    expect(names).toEqual(shipmentCommands.filter((it) => it.performed === true).map(({ name }) => name));
+  });
+
+  test('to take in what is requested, and nothing else', async () => {
+    expect(await performing('RegisterShipment', requested)).toMatchObject({
+      performed: at('prepared'),
+      calls: [['register', { shipmentId: SHIPMENT, orderId: ORDER, address: ADDRESS }]],
+    });
+    for (const events of [[], [requested, prepared()], [requested, cancelled()]]) {
+      expect(await performing('RegisterShipment', ...events)).toMatchObject({ performed: undefined, calls: [] });
+    }
+  });
+
+  test('how things stand, and does not know of the goods: it is told of those that are wanted', async () => {
+    const [find, register] = [
+      ['find', SHIPMENT],
+      ['register', { shipmentId: SHIPMENT, orderId: ORDER, address: ADDRESS }],
+    ];
+    expect(await knowing(undefined, 'ReconcileShipment', requested)).toMatchObject({
+      ...{ performed: at('prepared'), calls: [find, register] },
+    });
+    for (const [known, ...events] of [
+      [at('in_transit'), requested],
+      [at('delivered'), requested, prepared(), handedOver()],
+      // By hand: no carrier is to fetch it.
+      [undefined, requested, prepared()],
+      [undefined, forgotten],
+    ] as const) {
+      const asked = await knowing(known, 'ReconcileShipment', ...events);
+      expect([asked.performed, asked.calls]).toEqual([known, [find]]);
+    }
+    for (const events of [[], [requested, cancelled()], [requested, prepared(), handedOver(), delivered()]]) {
+      expect(await performing('ReconcileShipment', ...events)).toMatchObject({ performed: undefined, calls: [] });
+    }
+  });
+
+  test('to call off what was cancelled, and nothing else', async () => {
+    expect(await performing('CancelAtCarrier', requested, prepared(), cancelled())).toMatchObject({
+      calls: [['cancel', { shipmentId: SHIPMENT }]],
+    });
+    for (const events of [[], [requested], [requested, prepared(), handedOver()]]) {
+      expect(await performing('CancelAtCarrier', ...events)).toMatchObject({ performed: undefined, calls: [] });
+    }
+  });
+
+  test('but not for who was forgotten: a person has to look', async () => {
+    await expect(performing('RegisterShipment', forgotten)).rejects.toThrow(`shipment ${SHIPMENT} goes was forgotten`);
+  });
+});

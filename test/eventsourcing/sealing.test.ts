@@ -1,0 +1,64 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { seal, subjectOf, unseal } from '../../src/eventsourcing/sealing.ts';
+
+const key = createSecretKey(randomBytes(32));
+const identity = ['event', 'GuestCame', 'a', 'email'];
+const json = fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value)));
+
+describe('A sealed value', () => {
+  it('can be opened where it was sealed, and tells whose it is', () => {
+    fc.assert(
+      fc.property(json, fc.string({ unit: 'grapheme' }), fc.array(fc.string()), (value, subject, place) => {
+        const sealed = seal(value, subject, key, place);
+        expect(subjectOf(sealed)).toBe(subject);
+        expect(unseal(sealed, key, place)).toEqual({ value });
+      }),
+    );
+  });
+
+  it('cannot be opened once any character of it is another', () => {
+    const other = fc.constantFrom(...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.= é');
+    fc.assert(
+      fc.property(fc.string(), fc.string(), fc.nat(), other, (value, subject, place, character) => {
+        const sealed = seal(value, subject, key, identity);
+        const at = place % sealed.length;
+        fc.pre(sealed[at] !== character);
+        expect(unseal(sealed.slice(0, at) + character + sealed.slice(at + 1), key, identity)).toBeUndefined();
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('cannot be opened once it was cut or made longer', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.nat(), fc.string({ minLength: 1 }), (value, place, more) => {
+        const sealed = seal(value, 'a', key, identity);
+        expect(unseal(sealed.slice(0, place % sealed.length), key, identity)).toBeUndefined();
+        expect(unseal(sealed + more, key, identity)).toBeUndefined();
+      }),
+    );
+  });
+
+  it('cannot be opened in any other place, or with any other key', () => {
+    const place = fc.array(fc.string(), { maxLength: 4 });
+    fc.assert(
+      fc.property(json, place, place, (value, here, there) => {
+        fc.pre(JSON.stringify(here) !== JSON.stringify(there));
+        expect(unseal(seal(value, 'a', key, here), key, there)).toBeUndefined();
+        expect(unseal(seal(value, 'a', key, here), createSecretKey(randomBytes(32)), here)).toBeUndefined();
+      }),
+    );
+  });
+
+  it('never looks the same twice', () => {
+    expect(seal('a', 'b', key, identity)).not.toBe(seal('a', 'b', key, identity));
+  });
+
+  it('is told from whatever was never sealed', () => {
+    for (const value of [null, 1, 'a@example.org', 'sealed1', 'sealed1.', { sealed1: 1 }]) {
+      expect(subjectOf(value)).toBeUndefined();
+    }
+  });
+});
