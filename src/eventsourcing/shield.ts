@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Json, JsonObject } from './json.ts';
 import { STORE_SUBJECT, type SubjectKeys } from './key-ring.ts';
 import { protectedFields, protectedMembers } from './protected-fields.ts';
