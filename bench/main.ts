@@ -11,6 +11,8 @@ import { encryptionRow } from './rows/encryption.ts';
 import { fanOutRows } from './rows/fan-out.ts';
 import { addItemRows, cartQueryRow } from './rows/http.ts';
 import { logSizeRows } from './rows/log-size.ts';
+import { longStreamRow } from './rows/long-stream.ts';
+import { rebuildRow } from './rows/rebuild.ts';
 import { type Product, startProduct } from './rows/target.ts';
 import { processLatencyRow, WORK_ROWS, workRows } from './rows/work.ts';
 
@@ -20,6 +22,8 @@ const ENGINE_ROWS = [
   { names: ['encryption'], measure: encryptionRow },
   { names: WORK_ROWS, measure: workRows },
   { names: ['process-latency'], measure: processLatencyRow },
+  { names: ['long-stream'], measure: longStreamRow },
+  { names: ['rebuild'], measure: rebuildRow },
 ];
 
 /** Rows that need a server, by the function that measures them. */

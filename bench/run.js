@@ -14,6 +14,8 @@ await build({
     'main.ts',
     'workers/append.ts',
     'workers/fill.ts',
+    'workers/long-stream.ts',
+    'workers/rebuild.ts',
     'workers/subscribers.ts',
     'workers/work.ts',
     'references/yoga.ts',

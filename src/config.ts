@@ -43,6 +43,10 @@ const environment = z.object({
     .string()
     .refine((it) => parseMasterKey(it) !== undefined, 'must be 32 bytes, in base64 or hex')
     .optional(),
+  MASTER_KEY_PREVIOUS: z
+    .string()
+    .refine((it) => parseMasterKey(it) !== undefined, 'must be 32 bytes, in base64 or hex')
+    .optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
   AUTH_MODE: z.enum(['open', 'jwt'], 'must be open or jwt').default('open'),
   JWT_SECRET: z
@@ -96,7 +100,17 @@ export function readSettings(variables: Variables = process.env): Settings {
 
 /** What is wrong with variables that are right one by one. */
 function problemsBetween(variables: Variables): string[] {
-  return [...problemsOfAccess(variables), ...problemsOfPayment(variables), ...problemsOfSimulators(variables)];
+  return [
+    ...problemsOfKeys(variables),
+    ...problemsOfAccess(variables),
+    ...problemsOfPayment(variables),
+    ...problemsOfSimulators(variables),
+  ];
+}
+
+function problemsOfKeys({ MASTER_KEY: key, MASTER_KEY_PREVIOUS: previous }: Variables): string[] {
+  if (previous === undefined || key !== undefined) return [];
+  return ['MASTER_KEY_PREVIOUS is for going over to a new master key: set MASTER_KEY to that one'];
 }
 
 /** Who knows the secret can say in the carrier's name that goods were lost, and has money paid back. */

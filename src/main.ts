@@ -58,6 +58,20 @@ program
     (await import('./cli/token.ts')).printToken(options),
   );
 
+const keys = program.command('keys').description('Change the keys that protect personal data.');
+keys
+  .command('rotate-master')
+  .description('Protect every key with a new master key: MASTER_KEY, beside MASTER_KEY_PREVIOUS; or one that it makes.')
+  .action(async () => (await import('./cli/keys.ts')).rotateMaster());
+keys
+  .command('rotate-subject')
+  .description('Give a customer or guest a new key, for what is written from now on.')
+  .argument('[id]', 'their raw id, like a token names it; of a guest guest:<id>, or the id of their cart')
+  .option('--all', 'everybody of whom there is anything')
+  .action(async (id: string | undefined, options: { all?: boolean }) =>
+    (await import('./cli/keys.ts')).rotateSubject(id, options),
+  );
+
 program
   .command('replay')
   .description('Send the invoices of a CSV file through the GraphQL API, each as a cart.')
@@ -72,6 +86,24 @@ program
   .option('--checkout', 'check each cart out and pay it: addresses are made up, the payment token is tok_ok')
   .option('--json', 'print the summary as JSON, without a progress bar')
   .action(async (file: string, options: unknown) => (await import('./cli/replay.ts')).replay(file, options));
+
+program
+  .command('trace')
+  .description('Print where an event or command came from, and all that followed from that, as a tree.')
+  .argument('<id>', 'the eventId of an event, or the commandId of a command: receipts have it')
+  .option('--url <url>', 'the GraphQL endpoint', 'http://127.0.0.1:4000/graphql')
+  .option('--token <token>', 'sent as the bearer token; it must be that of staff')
+  .option('--long-ids', 'print ids in full')
+  .action(async (id: string, options: unknown) => (await import('./cli/trace.ts')).trace(id, options));
+
+program
+  .command('rebuild')
+  .description('Fold the rows of a projection anew, from the whole log, while the server goes on.')
+  .argument('<name>', 'the projection: cart.carts, say')
+  .option('--url <url>', 'the GraphQL endpoint', 'http://127.0.0.1:4000/graphql')
+  .option('--token <token>', 'sent as the bearer token; it must be that of staff')
+  .option('--cancel', 'give up the rebuild that is under way')
+  .action(async (name: string, options: unknown) => (await import('./cli/rebuild.ts')).rebuild(name, options));
 
 program
   .command('schema')

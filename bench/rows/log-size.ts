@@ -1,26 +1,15 @@
 import type { Context } from '../context.ts';
 import { copiedCartId } from '../copied-cart.ts';
+import { createFilledStore, EVENTS_PER_CART } from '../filled-store.ts';
 import { type Address, drive } from '../harness/http.ts';
 import { alternate } from '../harness/measuring.ts';
-import { Remote } from '../harness/remote.ts';
 import { type Server, startServer } from '../harness/server.ts';
-import type { EngineUnderTest, Store } from '../harness/store.ts';
-import {
-  ADD_ITEM_SUCCESS,
-  addItem,
-  addItems,
-  addProducts,
-  CART_QUERY_SUCCESS,
-  cartQuery,
-  createCarts,
-  newUuids,
-} from '../product.ts';
-import { failureOf, progress } from '../report.ts';
-import type { FillMethods } from '../workers/fill.ts';
+import type { EngineUnderTest } from '../harness/store.ts';
+import { ADD_ITEM_SUCCESS, addItem, CART_QUERY_SUCCESS, cartQuery } from '../product.ts';
+import { failureOf } from '../report.ts';
 import { skuForTurn } from './target.ts';
 
 const SMALL = 10_000;
-const EVENTS_PER_CART = 10;
 /** As many carts are visited in the small log as in the large one, spread over the whole log: only its size differs. */
 const VISITED = SMALL / EVENTS_PER_CART;
 
@@ -78,20 +67,13 @@ function series({ address, carts }: FilledServer, body: (cartId: string, sku: st
 }
 
 async function startFilled(engine: EngineUnderTest, events: number): Promise<FilledServer> {
-  const store = await engine.createStore();
+  const { store, template, globalId, copies } = await createFilledStore(engine, events);
   let server: Server | undefined;
   const close = async () => {
     await server?.stop();
     await store.remove();
   };
   try {
-    const [template] = newUuids(1);
-    if (template === undefined) throw new Error('No id');
-    server = await startServer(store);
-    const globalId = await makeTemplate(server.address, template);
-    await server.stop();
-    const copies = events / EVENTS_PER_CART;
-    await fill(store, template, copies);
     server = await startServer(store);
     const carts = Array.from({ length: VISITED }, (_, index) =>
       globalIdLike(globalId, template, copiedCartId(1 + Math.floor((index * copies) / VISITED))),
@@ -100,28 +82,6 @@ async function startFilled(engine: EngineUnderTest, events: number): Promise<Fil
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-/** A cart of ten events: one creation, nine additions. @returns its global id */
-async function makeTemplate(address: Address, uuid: string): Promise<string> {
-  await addProducts(address);
-  const [cartId] = await createCarts(address, [uuid]);
-  if (cartId === undefined) throw new Error('No cart was made');
-  for (let turn = 1; turn < EVENTS_PER_CART; turn += 1) await addItems(address, [{ cartId, sku: skuForTurn(0, turn) }]);
-  return cartId;
-}
-
-async function fill(store: Store, template: string, copies: number): Promise<void> {
-  const remote = new Remote<FillMethods>('fill');
-  const begun = Date.now();
-  try {
-    const events = await remote.call('fill', { settings: store.settings, template, copies });
-    progress(
-      `  filled a log of ${events.toLocaleString('en')} events in ${((Date.now() - begun) / 1000).toFixed(1)} s`,
-    );
-  } finally {
-    await remote.stop();
   }
 }
 

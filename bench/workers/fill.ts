@@ -57,7 +57,7 @@ interface Template {
 async function readTemplate({ log }: Database, id: string): Promise<Template> {
   const [row] = await log.query(
     `SELECT max(stream_id) AS stream, count(*)::int AS events, (SELECT position::float8 FROM log_head) AS end
-     FROM events WHERE aggregate_id = '${id}'`,
+     FROM events WHERE aggregate_id = '${id}' AND aggregate_type = 'cart'`,
   );
   return { id, ...(row as Omit<Template, 'id'>) };
 }

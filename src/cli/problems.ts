@@ -1,12 +1,22 @@
 import { z } from 'zod';
 import { InvalidSettings } from '../config.ts';
 import { WrongMasterKey } from '../eventsourcing/key-ring.ts';
+import { CannotRotate } from '../eventsourcing/key-rotation.ts';
 import { isDatabaseAway, refusalOf } from '../platform/failures.ts';
 import { FolderInUse } from '../platform/folder-lock.ts';
 import { NoMasterKey } from '../platform/master-key.ts';
 import { SimulatorPortTaken } from '../simulators/simulator.ts';
+import { CannotAsk } from './endpoint.ts';
 
-const SPEAK_FOR_THEMSELVES = [InvalidSettings, FolderInUse, NoMasterKey, WrongMasterKey, SimulatorPortTaken];
+const SPEAK_FOR_THEMSELVES = [
+  InvalidSettings,
+  FolderInUse,
+  NoMasterKey,
+  WrongMasterKey,
+  CannotRotate,
+  SimulatorPortTaken,
+  CannotAsk,
+];
 
 /** What a user can do something about, in a line for them; undefined for what is broken in here. */
 export function problemOf(error: unknown): string | undefined {

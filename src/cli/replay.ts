@@ -2,11 +2,12 @@ import { stat } from 'node:fs/promises';
 import process from 'node:process';
 import { z } from 'zod';
 import { currency } from '../contexts/values.ts';
+import { adviceFor, endpointOptions, optionProblems } from './endpoint.ts';
+import { Fault, GraphQLClient } from './graphql-client.ts';
 import { CannotReplay } from './replay/cannot-replay.ts';
 import { CartApi } from './replay/cart-api.ts';
 import { Check } from './replay/check.ts';
 import { CheckOut } from './replay/check-out.ts';
-import { Fault, GraphQLClient } from './replay/graphql-client.ts';
 import { inParallel } from './replay/in-parallel.ts';
 import { readInvoices } from './replay/invoices.ts';
 import { type FilledCart, Load } from './replay/load.ts';
@@ -21,13 +22,7 @@ const PARALLEL = 'must be a whole number from 1 to 256';
 const MIN_PATIENCE = 3;
 
 const replayOptions = z.object({
-  url: z
-    .url({ protocol: /^https?$/, abort: true, error: 'must be an address like http://127.0.0.1:4000/graphql' })
-    .refine((it) => new URL(it).username === '', 'must not have a name and password in it: use --token'),
-  token: z
-    .string()
-    .regex(/^[\w.-]+$/, 'must be a token, as npx cartstream token prints it')
-    .optional(),
+  ...endpointOptions,
   parallel: z.coerce.number(PARALLEL).int(PARALLEL).min(1, PARALLEL).max(256, PARALLEL),
   currency,
   checkout: z.boolean().default(false),
@@ -56,7 +51,7 @@ export async function replay(file: string, given: unknown): Promise<void> {
 function optionsOf(given: unknown): ReplayOptions {
   const parsed = replayOptions.safeParse(given);
   if (parsed.success) return parsed.data;
-  throw new CannotReplay(parsed.error.issues.map(({ path, message }) => `--${path.join('.')} ${message}.`).join('\n'));
+  throw new CannotReplay(optionProblems(parsed.error));
 }
 
 async function run(file: string, options: ReplayOptions): Promise<ReplayReport> {
@@ -171,10 +166,4 @@ async function expectAnswer(client: GraphQLClient, url: string): Promise<void> {
     if (!(error instanceof Fault)) throw error;
     throw new CannotReplay(adviceFor(error, url));
   }
-}
-
-function adviceFor({ code, message, passing }: Fault, url: string): string {
-  if (code === 'UNAUTHENTICATED') return `${url} refuses the token: ${message} (npx cartstream token makes one.)`;
-  if (!passing) return `${url} does not answer like a GraphQL API: ${message} The path is usually /graphql.`;
-  return `Nobody answers at ${url} (${code}): start the server with npx cartstream serve, or name another address with --url.`;
 }

@@ -12,9 +12,17 @@ import { openProtectedStore } from './store.ts';
 export async function seedStore(): Promise<void> {
   const settings = readSettings();
   const logger = createLogger(settings.LOG_LEVEL);
-  const { database, masterKey } = await openProtectedStore(settings, logger);
+  const { database, masterKey, otherMasterKeys } = await openProtectedStore(settings, logger);
   const outside = await openOutside(settings, logger, { mayStart: false });
-  const parts = { database, masterKey, outside: outside.parties, logger, clock: systemClock, ids: randomIds };
+  const parts = {
+    database,
+    masterKey,
+    otherMasterKeys,
+    outside: outside.parties,
+    logger,
+    clock: systemClock,
+    ids: randomIds,
+  };
   const engine = await startShopEngine(shopEngineSettings(settings), parts);
   const added = await addDemoCatalog(engine);
   await engine.stop();

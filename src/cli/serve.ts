@@ -13,7 +13,7 @@ import { openProtectedStore } from './store.ts';
 export async function serve({ seed }: { seed: boolean }): Promise<void> {
   const settings = readSettings();
   const logger = createLogger(settings.LOG_LEVEL);
-  const { database, masterKey } = await openProtectedStore(settings, logger);
+  const { database, masterKey, otherMasterKeys } = await openProtectedStore(settings, logger);
   const outside = await openOutside(settings, logger, { mayStart: true });
   const server = await startServer(
     {
@@ -29,6 +29,7 @@ export async function serve({ seed }: { seed: boolean }): Promise<void> {
     {
       database,
       masterKey,
+      otherMasterKeys,
       outside: outside.parties,
       logger,
       clock: systemClock,

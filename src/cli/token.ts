@@ -1,18 +1,18 @@
 import process from 'node:process';
 import { z } from 'zod';
 import { InvalidSettings, readSettings } from '../config.ts';
-import { issueToken, ROLES } from '../server/authentication.ts';
+import { isSubject, issueToken, ROLES } from '../server/authentication.ts';
 
-const options = z.object({
-  role: z.enum(ROLES),
-  subject: z.string().min(1).max(200),
-  expiresIn: z.coerce.number().int().min(1),
-});
+const options = z
+  .object({ role: z.enum(ROLES), subject: z.string(), expiresIn: z.coerce.number().int().min(1) })
+  .refine(({ role, subject }) => isSubject(role, subject));
 
 export async function printToken(given: { role: string; subject: string; expiresIn: string }): Promise<void> {
   const parsed = options.safeParse(given);
   if (!parsed.success)
-    throw new InvalidSettings('--expires-in must be a whole number of seconds, and --subject not empty.');
+    throw new InvalidSettings(
+      "--expires-in must be a whole number of seconds; --subject 1 to 200 characters, a customer's not beginning with guest:",
+    );
   const { role, subject, expiresIn } = parsed.data;
   const { JWT_SECRET: secret } = readSettings();
   if (secret === undefined) throw new InvalidSettings('Set JWT_SECRET to the secret of the server: at least 32 bytes.');

@@ -18,9 +18,17 @@ export async function work(): Promise<void> {
     );
   }
   const logger = createLogger(settings.LOG_LEVEL);
-  const { database, masterKey } = await openProtectedStore(settings, logger);
+  const { database, masterKey, otherMasterKeys } = await openProtectedStore(settings, logger);
   const outside = await openOutside(settings, logger, { mayStart: false });
-  const parts = { database, masterKey, outside: outside.parties, logger, clock: systemClock, ids: randomIds };
+  const parts = {
+    database,
+    masterKey,
+    otherMasterKeys,
+    outside: outside.parties,
+    logger,
+    clock: systemClock,
+    ids: randomIds,
+  };
   const engine = await startShopEngine(shopEngineSettings(settings), parts);
   process.stdout.write('cartstream worker is ready\n');
   stopOnSignal(logger, async () => {

@@ -2,6 +2,7 @@ import { cartContext } from './cart/index.ts';
 import { catalogContext } from './catalog/index.ts';
 import type { Context } from './context.ts';
 import { customersContext } from './customers/index.ts';
+import { historyContext } from './history/index.ts';
 import { notificationContext } from './notification/index.ts';
 import { operationsContext } from './operations/index.ts';
 import { orderingContext } from './ordering/index.ts';
@@ -18,4 +19,5 @@ export const contexts: readonly Context[] = [
   shippingContext,
   cartContext,
   notificationContext,
+  historyContext,
 ];

@@ -12,6 +12,29 @@ export interface EntityLink {
   load(key: string, context: RequestContext): Promise<object | undefined>;
 }
 
+/** What one context keeps about somebody. */
+export interface PersonalRecords {
+  /** Lists of what is kept, by what they are called: `orders`. */
+  readonly lists: Readonly<Record<string, readonly object[]>>;
+  /** The streams that these were folded from. */
+  readonly streamIds: readonly string[];
+  /** What it began with, by whose ids processes are found that remember something of them. */
+  readonly correlationIds?: readonly string[];
+  /** There is more than was asked for. */
+  readonly isMore: boolean;
+}
+
+/** Whose records are asked for. */
+export interface RecordsAbout {
+  readonly customerId: string;
+  /** Of carts that they used, or that were theirs: also of those that belong to nobody. */
+  readonly cartIds: readonly string[];
+  /** Of each list at most so many. */
+  readonly limit: number;
+}
+
+export type LoadRecords = (about: RecordsAbout, context: RequestContext) => Promise<PersonalRecords>;
+
 export interface OrderPayload {
   readonly order: object;
   readonly receipt: Receipt;
@@ -42,6 +65,7 @@ export function addSharedTypes({ builder, rejections }: SchemaKit) {
     ) as Record<PersonalDataState, { description: string }>,
   });
   const links = new Map<string, EntityLink>();
+  const records: LoadRecords[] = [];
   const valueTypes = new Map<string, OutputRef>([
     ['Money', values.money],
     ['Discount', values.discount],
@@ -74,6 +98,14 @@ export function addSharedTypes({ builder, rejections }: SchemaKit) {
     /** Lets payloads of events show a type of this context, by the name that the zod schema carries in its meta. */
     provideValueType(name: string, ref: OutputRef): void {
       valueTypes.set(name, ref);
+    },
+    /** Adds what a context keeps about somebody to all that is kept about them. */
+    provideRecords(load: LoadRecords): void {
+      records.push(load);
+    },
+    /** What every context keeps about somebody; complete when all contexts are declared. */
+    records(): readonly LoadRecords[] {
+      return records;
     },
     /** Every type that payloads of events are made of beside the plain ones; complete when all contexts are declared. */
     valueTypes(): ValueTypes {

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Audience } from './actor.ts';
+import type { StorageCodec } from './codec.ts';
 import type { CommandRecords } from './command-records.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { AnyCommand, AnyEvent, Decider } from './decider.ts';
@@ -7,7 +8,10 @@ import type { Effect, EffectContext } from './effect.ts';
 import type { EventDefinition } from './event.ts';
 import type { EventLog } from './event-log.ts';
 import type { LogTail } from './log-tail.ts';
-import type { ReadTable } from './read-table.ts';
+import type { ProjectedRow, Projection } from './projection.ts';
+import type { ProjectionStates } from './projection-states.ts';
+import type { ReadRows, ReadTable } from './read-table.ts';
+import type { SnapshotPolicy } from './snapshot-policy.ts';
 
 /** A type of command. Its schema is the single source of the rules for its input. */
 export interface CommandDefinition<Name extends string = string, Input extends z.ZodObject = z.ZodObject> {
@@ -61,8 +65,19 @@ export interface Aggregate<
   readonly events: readonly EventDefinition[];
   /** What decisions are made from: the context's own copy of what other contexts publish, or what the engine keeps. */
   readonly facts?: ReadTable<Fact> | FactTables<Fact> | FactLoader<Fact>;
+  /** Absent: never, as is right where streams stay short. */
+  readonly snapshots?: SnapshotPolicy<State>;
   /** @param state after the event */
   effectsOf?(event: Event, state: State, context: EffectContext): readonly Effect[];
+  /** What of a state is compared where somebody asks what changed; all of it, if it is left out. */
+  stateToCompare?(state: State): unknown;
+}
+
+/** @throws where an aggregate has no event of this type */
+export function definitionOf({ type, events }: Pick<Aggregate, 'type' | 'events'>, event: AnyEvent): EventDefinition {
+  const definition = events.find((it) => it.type === event.type);
+  if (definition === undefined) throw new Error(`${type} has no event ${event.type}.`);
+  return definition;
 }
 
 /** Where the engine keeps what happened. */
@@ -71,6 +86,10 @@ export interface EngineStores {
   readonly tail: LogTail;
   readonly commandRecords: CommandRecords;
   readonly deadLetters: DeadLetters;
+  readonly projections: ProjectionStates;
+  readonly codec: Pick<StorageCodec, 'knows'>;
+  /** The view of a projection that runs. */
+  view<Row extends ProjectedRow>(projection: Projection<Row>): { readonly rows: Pick<ReadRows<Row>, 'find'> };
 }
 
 /** Several tables: the fact under the key `coupons:X` is the row X of the table that is called coupons here. */

@@ -71,7 +71,9 @@ export function shortWork(
     queue: of((it) => it.queue.map((command) => shortQueuedCommand(seal(command)))),
     concluded: of((it) => it.concluded.map(({ id, rejection: r }) => ({ id, r }))),
     cancelled: of((it) => it.cancelledCommands.map((id) => ({ id }))),
+    forgotten: of((it) => it.forgotten.map((subject) => ({ subject }))),
     retried: of((it) => it.retried.map((id) => ({ id }))),
     dropped: of((it) => it.dropped),
+    rebuilds: of((it) => it.rebuilds),
   });
 }

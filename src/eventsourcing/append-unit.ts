@@ -57,9 +57,13 @@ export interface UnitWork {
   /** Commands that a process gives their outcome. */
   readonly concluded: readonly { readonly id: string; readonly rejection: JsonObject | undefined }[];
   readonly cancelledCommands: readonly string[];
+  /** Subjects whose keys are destroyed. */
+  readonly forgotten: readonly string[];
   /** Ids of dead letters. */
   readonly retried: readonly string[];
   readonly dropped: readonly { readonly id: string; readonly reason: string }[];
+  /** Rebuilds of projections that are begun or else cancelled, by the name of the projection's checkpoint. */
+  readonly rebuilds: readonly { readonly name: string; readonly run: number; readonly begin: boolean }[];
 }
 
 /** A command that is to be run later. */

@@ -1,8 +1,8 @@
 import type { AcceptedCommand } from './accepted-command.ts';
 import type { Aggregate, CommandDefinition } from './aggregate.ts';
 import { companionTarget, type StreamState } from './decision-batch.ts';
-import type { EventLog } from './event-log.ts';
 import { streamIdOf } from './stream-id.ts';
+import type { StreamStates } from './stream-states.ts';
 
 /** Where the facts of each aggregate come from, by their keys. */
 export type FactSources = ReadonlyMap<Aggregate, (keys: readonly string[]) => Promise<ReadonlyMap<string, unknown>>>;
@@ -18,14 +18,14 @@ export interface KnownStates {
   set(streamId: string, state: KnownState): void;
 }
 
-/** Loads what the commands of a batch are decided on: one query for all states, one a table for all facts. */
+/** Loads what the commands of a batch are decided on: all states together, and one query a table for all facts. */
 export class BatchNeeds {
-  readonly #log: EventLog;
+  readonly #states: StreamStates;
   readonly #aggregates: ReadonlyMap<string, Aggregate>;
   readonly #facts: FactSources;
 
-  constructor(log: EventLog, aggregates: ReadonlyMap<string, Aggregate>, facts: FactSources) {
-    this.#log = log;
+  constructor(states: StreamStates, aggregates: ReadonlyMap<string, Aggregate>, facts: FactSources) {
+    this.#states = states;
     this.#aggregates = aggregates;
     this.#facts = facts;
   }
@@ -41,25 +41,21 @@ export class BatchNeeds {
     const doubtful = new Set(
       batch.filter((it) => it.definition.begins === true && it.attempts === 0).flatMap((it) => it.streamIds),
     );
-    const toRead = new Map<string, number>();
-    for (const streamId of wanted.keys()) {
+    const toRead = new Map<string, Aggregate>();
+    for (const [streamId, aggregate] of wanted) {
       const state = known.get(streamId);
       if (state !== undefined) {
         states.set(streamId, { version: state.version, state: state.state });
         if (state.isOutdated === true) doubtful.delete(streamId);
         else doubtful.add(streamId);
       }
-      if (!doubtful.has(streamId)) toRead.set(streamId, state?.version ?? 0);
+      if (!doubtful.has(streamId)) toRead.set(streamId, aggregate);
     }
-    for (const event of await this.#log.readStreamsAfter(toRead)) {
-      const decider = wanted.get(event.streamId)?.decider;
-      if (decider === undefined) continue;
-      const before = states.get(event.streamId)?.state ?? decider.initialState;
-      states.set(event.streamId, { version: event.version, state: decider.evolve(before, event) });
-    }
-    for (const streamId of toRead.keys()) {
-      const state = states.get(streamId);
-      if (state !== undefined) known.set(streamId, state);
+    if (toRead.size > 0) {
+      for (const [streamId, state] of await this.#states.load(toRead, states)) {
+        states.set(streamId, state);
+        if (state.unreadable === undefined) known.set(streamId, state);
+      }
     }
     return { states, doubtful };
   }

@@ -5,7 +5,7 @@ import type { Ids } from '../platform/ids.ts';
 import type { AcceptedCommand } from './accepted-command.ts';
 import type { Aggregate } from './aggregate.ts';
 import type { AppendedUnit } from './append-unit.ts';
-import type { BatchNeeds, KnownState } from './batch-needs.ts';
+import type { BatchNeeds, KnownState, KnownStates } from './batch-needs.ts';
 import { type CommandOutcome, Contended, NotRun } from './command.ts';
 import { type CommandStore, replay, type StoredCommand } from './command-store.ts';
 import { outcomeUnknown, retryWhileAway } from './database-away.ts';
@@ -14,6 +14,7 @@ import type { RecordedEvent } from './event.ts';
 import type { EventLog } from './event-log.ts';
 import type { LogTail } from './log-tail.ts';
 import type { Rejection } from './rejection.ts';
+import type { Snapshots } from './snapshots.ts';
 
 const MAX_ATTEMPTS = 20;
 /** A state weighs about as much as the events it was folded from. */
@@ -37,10 +38,11 @@ export interface BatchParts {
   readonly log: EventLog;
   readonly commands: CommandStore;
   readonly tail: LogTail;
+  readonly snapshots: Snapshots;
   readonly clock: Clock;
   readonly ids: Ids;
   /** Called after an append that did more than add events: it queued, finished or cancelled commands. */
-  onWork(): void;
+  onWork(withRebuilds: boolean): void;
 }
 
 /** Takes batches of commands from what they are decided on to what became of them. */
@@ -54,11 +56,20 @@ export class BatchRunner {
     sizeCalculation: ({ version }) => Math.min(version + 1, MAX_WEIGHT),
   });
 
+  /** Rises when somebody is forgotten: what batches under way then have read is not kept. */
+  #generation = 0;
+
   /** @param aggregates by the names of the commands that they take */
   constructor(parts: BatchParts, aggregates: ReadonlyMap<string, Aggregate>, needs: BatchNeeds) {
     this.#parts = parts;
     this.#aggregates = aggregates;
     this.#needs = needs;
+  }
+
+  /** Keeps no state that was read until now: somebody was forgotten, and may be in any of them. */
+  forget(): void {
+    this.#generation += 1;
+    this.#states.clear();
   }
 
   /**
@@ -93,8 +104,9 @@ export class BatchRunner {
 
   async #decideAndAppend(batch: readonly RunningCommand[]): Promise<RunningCommand[]> {
     const { clock, ids } = this.#parts;
+    const known = this.#knownStates();
     const [{ states, doubtful }, facts] = await Promise.all([
-      retryWhileAway(() => this.#needs.states(batch, this.#states)),
+      retryWhileAway(() => this.#needs.states(batch, known)),
       retryWhileAway(() => this.#needs.facts(batch)),
     ]);
     const decisions = new DecisionBatch<RunningCommand>(states, this.#aggregates, facts, clock.now(), ids);
@@ -111,7 +123,7 @@ export class BatchRunner {
     for (const { streamId } of lost.flatMap((unit) => unit.streams)) uncertain.add(streamId);
     for (const [at, unit] of units.entries()) {
       const result = appended[at];
-      if (result?.outcome === 'appended') this.#settleAppended(unit, result.events, states);
+      if (result?.outcome === 'appended') this.#settleAppended(unit, result.events, states, known);
     }
     const isCertain = ({ command }: { command: RunningCommand }) => !command.streamIds.some((it) => uncertain.has(it));
     const { unstored, failed } = decisions;
@@ -129,6 +141,17 @@ export class BatchRunner {
     return this.#toRunAgain(batch.filter((command) => again.has(command) && !command.answered));
   }
 
+  /** The states, for one batch. */
+  #knownStates(): KnownStates {
+    const generation = this.#generation;
+    return {
+      get: (streamId) => this.#states.get(streamId),
+      set: (streamId, state) => {
+        if (generation === this.#generation) this.#states.set(streamId, state);
+      },
+    };
+  }
+
   #markOutdated(streamId: string): void {
     const known = this.#states.get(streamId);
     if (known !== undefined) this.#states.set(streamId, { ...known, isOutdated: true });
@@ -143,7 +166,8 @@ export class BatchRunner {
       return appended;
     } finally {
       publish(appended.flatMap((unit) => (unit.outcome === 'appended' ? unit.events : [])));
-      if (units.some((unit) => unit.work !== undefined)) this.#parts.onWork();
+      if (units.some(({ work }) => work !== undefined))
+        this.#parts.onWork(units.some(({ work }) => work !== undefined && work.rebuilds.length > 0));
     }
   }
 
@@ -151,10 +175,13 @@ export class BatchRunner {
     unit: Unit<RunningCommand>,
     events: readonly RecordedEvent[],
     states: ReadonlyMap<string, StreamState>,
+    known: KnownStates,
   ): void {
-    for (const { streamId } of unit.streams) {
+    for (const { streamId, aggregateType } of unit.streams) {
       const state = states.get(streamId);
-      if (state !== undefined) this.#states.set(streamId, state);
+      if (state === undefined) continue;
+      known.set(streamId, state);
+      this.#parts.snapshots.offer(aggregateType, streamId, state, events);
     }
     let end = 0;
     for (const { command, rejection, version, eventCount } of unit.decided) {

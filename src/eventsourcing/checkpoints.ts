@@ -12,6 +12,10 @@ export interface CheckpointRow {
   /** Beyond `position`, where its owner was in the middle of something. */
   readonly attempted: number;
   readonly parkedChanges: number;
+  /** The version of the code that all that was made of events was made by; lower than `version` until it is replaced. */
+  readonly rowsVersion: number;
+  /** Rises whenever all that was made of events is replaced. */
+  readonly generation: number;
 }
 
 /** From where to where a checkpoint moves, for whom, and what is parked with it. */
@@ -40,8 +44,16 @@ export const checkpointRow = z
     owner: z.string().nullable(),
     attempted: z.coerce.number().int(),
     parked_changes: z.number(),
+    rows_version: z.number(),
+    generation: z.number(),
   })
-  .transform(({ parked_changes: parkedChanges, ...row }): CheckpointRow => ({ ...row, parkedChanges }));
+  .transform(
+    ({ parked_changes: parkedChanges, rows_version: rowsVersion, ...row }): CheckpointRow => ({
+      ...row,
+      parkedChanges,
+      rowsVersion,
+    }),
+  );
 
 const ATTEMPT = `
   UPDATE checkpoints

@@ -1,9 +1,10 @@
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { z } from 'zod';
 import { conceal, textsIn } from '../platform/redaction.ts';
 import type { Json } from './json.ts';
-import type { KeyRing, SubjectKeys } from './key-ring.ts';
+import type { KeyRing } from './key-ring.ts';
 import { NotStorable, Shield, type StoredKind } from './shield.ts';
+import { KeyNames, type SubjectKeys } from './subject-key.ts';
 
 export { hashOf, personal, protectedFields, secret } from './protected-fields.ts';
 export { NotStorable, type StoredKind } from './shield.ts';
@@ -31,7 +32,7 @@ interface CommandToStore {
 }
 
 /**
- * The single way of events, command inputs and read rows to the database and back.
+ * The single way of events, command inputs, read rows and snapshots to the database and back.
  *
  * Protected fields are sealed on the way there and opened on the way back. Which those are is found once for each schema,
  * and values of all others are never looked into. Keys are fetched for a batch at a time, before it is sealed or after it
@@ -44,6 +45,7 @@ export class StorageCodec {
     event: new Map(),
     command: new Map(),
     row: new Map(),
+    snapshot: new Map(),
   };
   #isProtecting = false;
 
@@ -56,13 +58,17 @@ export class StorageCodec {
     return this.#isProtecting;
   }
 
-  /** Says before anything runs that a schema can be stored. @throws {NotStorable} */
-  admit(name: string, schema: z.ZodType, kind: StoredKind = 'event'): void {
+  /**
+   * Says before anything runs that a schema can be stored.
+   * @param knownAs by what name to ask for it, where others have the same: former shapes of an event
+   * @throws {NotStorable}
+   */
+  admit(name: string, schema: z.ZodType, kind: StoredKind = 'event', knownAs = name): void {
     const shield = Shield.of(kind, name, schema);
     if (shield === undefined) return;
     if (this.#keys === undefined)
       throw new NotStorable(`${name} has protected fields, and this store has no keys to protect them with.`);
-    this.#shields[kind].set(name, shield);
+    this.#shields[kind].set(knownAs, shield);
     this.#isProtecting = true;
   }
 
@@ -134,8 +140,8 @@ export class StorageCodec {
   async openAll<Item>(items: Item[], opening: Opening<Item>, { withSecrets = false } = {}): Promise<Item[]> {
     const shields = this.#shields[opening.kind];
     if (this.#keys === undefined || !items.some((item) => shields.has(opening.name(item)))) return items;
-    const wanted = new Set<string>();
-    for (const item of items) shields.get(opening.name(item))?.addSealedSubjects(wanted, opening.data(item));
+    const wanted = new KeyNames();
+    for (const item of items) shields.get(opening.name(item))?.addKeyNames(wanted, opening.data(item));
     const keys = wanted.size === 0 ? NO_KEYS : await this.#keys.load(wanted);
     return items.map((item) => {
       const shield = shields.get(opening.name(item));
@@ -143,6 +149,37 @@ export class StorageCodec {
       const data = shield.open(opening.data(item), opening.id(item), keys);
       return opening.opened(item, withSecrets ? data : shield.withoutSecrets(data));
     });
+  }
+
+  /** Whether anything personal was ever kept of somebody, be it forgotten or not. */
+  async knows(subject: string): Promise<boolean> {
+    return (await this.#keys?.knows(subject)) ?? false;
+  }
+
+  /** Whether a value is of a kind that has something personal, and of somebody: also where it was forgotten. */
+  isAbout(subject: string, kind: StoredKind, name: string, value: unknown): boolean {
+    return Object.keys(this.personalPart(subject, kind, name, value)).length > 0;
+  }
+
+  /** What of a value is personal of somebody, as it was opened: null where it cannot be read any more. */
+  personalPart(subject: string, kind: StoredKind, name: string, value: unknown): Record<string, unknown> {
+    const members = memberOf.safeParse(value).data ?? {};
+    const part: Record<string, unknown> = {};
+    for (const [owner, names] of this.personalMembers(kind, name)) {
+      if (members[owner] !== subject) continue;
+      for (const it of names) if (members[it] !== undefined) part[it] = members[it];
+    }
+    return part;
+  }
+
+  /** The personal members of what is stored under a name: by the member that names whose they are. */
+  personalMembers(kind: StoredKind, name: string): ReadonlyMap<string, readonly string[]> {
+    return this.#shields[kind].get(name)?.personalMembers() ?? new Map();
+  }
+
+  /** Reads and writes with no key any more that was in memory: some were destroyed. */
+  forget(subjects: Iterable<string>): void {
+    this.#keys?.forget(subjects);
   }
 
   /** A command's input as those may see it who have no right to what is personal in it. */
@@ -168,6 +205,12 @@ export class StorageCodec {
     return this.#hmac(`look-up ${text.trim().toLowerCase()}`);
   }
 
+  /** Tells a text that this store wrote from any other; for whoever has no keys, it tells only that it is whole. */
+  checksum(text: string): string {
+    if (this.#keys === undefined) return createHash('sha256').update(text).digest('base64');
+    return this.#hmac(`checksum ${text}`);
+  }
+
   readonly #hash = (text: string): string => this.keyedHash(text);
 
   #hmac(text: string): string {
@@ -176,4 +219,5 @@ export class StorageCodec {
   }
 }
 
+const memberOf = z.record(z.string(), z.unknown());
 const jsonValue = z.custom<Json>((value) => value !== undefined);

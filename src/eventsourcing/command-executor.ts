@@ -20,6 +20,7 @@ import { laneOf } from './effect-work.ts';
 import type { Performers } from './performer.ts';
 import { forbidden, type Rejection, validationFailed } from './rejection.ts';
 import { streamIdOf } from './stream-id.ts';
+import type { StreamStates } from './stream-states.ts';
 import { WaitingCommands } from './waiting-commands.ts';
 
 const MAX_BATCH = 256;
@@ -29,6 +30,7 @@ const MAX_WAITING = 20_000;
 
 export interface ExecutorParts extends BatchParts {
   readonly aggregates: readonly Aggregate[];
+  readonly states: StreamStates;
   readonly facts: FactSources;
   readonly codec: StorageCodec;
   readonly queue: CommandQueue;
@@ -56,7 +58,7 @@ export class CommandExecutor {
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
     this.#aggregates = new Map(parts.aggregates.flatMap((it) => it.commands.map(({ name }) => [name, it] as const)));
-    this.#needs = new BatchNeeds(parts.log, this.#aggregates, parts.facts);
+    this.#needs = new BatchNeeds(parts.states, this.#aggregates, parts.facts);
     this.#runner = new BatchRunner(parts, this.#aggregates, this.#needs);
     for (const { name, input } of parts.aggregates.flatMap((it) => it.commands))
       parts.codec.admit(name, input, 'command');
@@ -134,6 +136,11 @@ export class CommandExecutor {
       throw error;
     });
     return this.#wait(checked, command, queued, performed);
+  }
+
+  /** Keeps no state in memory that was read until now: somebody was forgotten. */
+  forget(): void {
+    this.#runner.forget();
   }
 
   /** Whether it takes time outside, and should not be waited for by others. */

@@ -50,6 +50,8 @@ export interface CommandFilter {
   readonly aggregateId?: string | undefined;
   /** Also the command that this id was taken from. */
   readonly correlationId?: string | undefined;
+  /** Sent by a customer or guest themselves. */
+  readonly sentBy?: { readonly kind: 'CUSTOMER' | 'GUEST'; readonly id: string } | undefined;
   /** Submitted then or later. */
   readonly from?: Date | undefined;
   /** Submitted earlier. */
@@ -93,6 +95,13 @@ const COLUMNS = `
   c.causation_id AS "causationId", c.issuer_type AS "issuerType", c.issuer_id AS "issuerId"`;
 const QUEUE = 'LEFT JOIN command_queue AS q ON q.command_id = c.command_id';
 const FIND = `SELECT ${COLUMNS} FROM commands AS c ${QUEUE} WHERE c.command_id = ANY ($1::uuid[])`;
+const OF_AGGREGATES = `
+  SELECT ${COLUMNS} FROM (
+    SELECT few.* FROM unnest($1::text[]) AS wanted(id) CROSS JOIN LATERAL (
+      SELECT commands.* FROM commands WHERE commands.aggregate_id = wanted.id
+      ORDER BY commands.submitted_at LIMIT $2::int
+    ) AS few
+  ) AS c ${QUEUE} ORDER BY c.submitted_at, c.command_id`;
 
 const CLAIMED = 'FROM command_queue AS claimed WHERE claimed.command_id = c.command_id AND claimed.owner IS NOT NULL';
 const QUEUED = "c.status = 'QUEUED'";
@@ -184,6 +193,13 @@ export class CommandRecords {
     return this.#parse(await this.#client.query(sql, ...conditions.parameters));
   }
 
+  /** Commands for these aggregates, of each at most so many: oldest first. */
+  async ofAggregates(aggregateIds: readonly string[], limitEach: number): Promise<CommandRecord[]> {
+    const possible = aggregateIds.filter(isColumnText);
+    if (possible.length === 0) return [];
+    return this.#parse(await this.#client.query(OF_AGGREGATES, possible, limitEach));
+  }
+
   /** How many there are. @returns null beyond a limit, where counting on would cost too much */
   async count(filter: CommandFilter, limit: number): Promise<number | null> {
     const conditions = conditionsOf(filter);
@@ -204,8 +220,14 @@ export class CommandRecords {
   }
 }
 
-function conditionsOf({ name, aggregateId, correlationId, from, to }: CommandFilter): Conditions {
+function conditionsOf({ name, aggregateId, correlationId, sentBy, from, to }: CommandFilter): Conditions {
   const conditions = new Conditions();
+  if (sentBy !== undefined) {
+    // The kinds stand in the text, since there is an index of these alone; no other is in it.
+    const kind = sentBy.kind === 'GUEST' ? "c.actor_kind = 'GUEST'" : "c.actor_kind = 'CUSTOMER'";
+    if (isColumnText(sentBy.id)) conditions.add((at) => `(${kind} AND c.actor_id = ${at}::text)`, sentBy.id);
+    else conditions.addNever();
+  }
   if (name !== undefined) conditions.add((at) => `c.name = ANY (${at}::text[])`, name.filter(isColumnText));
   if (aggregateId !== undefined) {
     if (isColumnText(aggregateId)) conditions.add((at) => `c.aggregate_id = ${at}::text`, aggregateId);

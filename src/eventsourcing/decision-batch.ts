@@ -1,11 +1,12 @@
 import type { Ids } from '../platform/ids.ts';
 import type { AcceptedCommand, QueuedRun } from './accepted-command.ts';
-import type { Aggregate } from './aggregate.ts';
+import { type Aggregate, definitionOf } from './aggregate.ts';
 import type { AppendUnit, NewCommandRecord, NewEvent, StreamMove } from './append-unit.ts';
 import { NotRun } from './command.ts';
 import { type AnyCommand, type AnyEvent, isRejection } from './decider.ts';
 import type { Effect } from './effect.ts';
 import { WorkDraft } from './effect-work.ts';
+import { forgottenBy, type UnreadableEvent } from './event.ts';
 import type { JsonObject } from './json.ts';
 import { isStored, type Rejection, versionConflict } from './rejection.ts';
 import { streamIdOf } from './stream-id.ts';
@@ -14,6 +15,8 @@ import { streamIdOf } from './stream-id.ts';
 export interface StreamState {
   readonly version: number;
   readonly state: unknown;
+  /** What comes next in the stream cannot be read: nothing may be decided from this. */
+  readonly unreadable?: UnreadableEvent;
 }
 
 /** A command with the outcome that it has if its unit is appended. */
@@ -158,6 +161,8 @@ export class DecisionBatch<Command extends AcceptedCommand> {
     for (const event of decision) {
       state = aggregate.decider.evolve(state, event);
       effects.push(...(aggregate.effectsOf?.(event, state, { aggregateId, now: this.#now }) ?? []));
+      const subject = forgottenBy(definitionOf(aggregate, event), event.data);
+      if (subject !== undefined) effects.push({ kind: 'forgetSubject', subject });
     }
     const after = { version: before.version + decision.length, state };
     return { aggregate, aggregateId, streamId, before, after, events: decision, effects };
@@ -175,8 +180,11 @@ export class DecisionBatch<Command extends AcceptedCommand> {
     return { aggregate, aggregateId, streamId, before, after: before, events: [], effects: [] };
   }
 
+  /** @throws {UnreadableEvent} */
   #state(streamId: string, aggregate: Aggregate): StreamState {
-    return this.#states.get(streamId) ?? { version: 0, state: aggregate.decider.initialState };
+    const known = this.#states.get(streamId);
+    if (known?.unreadable !== undefined) throw known.unreadable;
+    return known ?? { version: 0, state: aggregate.decider.initialState };
   }
 
   #add(command: Command, parts: readonly Part[], rejection: Rejection | undefined): void {
@@ -232,12 +240,10 @@ export class DecisionBatch<Command extends AcceptedCommand> {
   }
 
   #event({ request }: Command, part: Part, event: AnyEvent, at: number): NewEvent {
-    const definition = part.aggregate.events.find((it) => it.type === event.type);
-    if (definition === undefined) throw new Error(`${part.aggregate.type} has no event ${event.type}.`);
     return {
       eventId: this.#ids.ordered(),
       type: event.type,
-      schemaVersion: definition.schemaVersion,
+      schemaVersion: definitionOf(part.aggregate, event).schemaVersion,
       streamId: part.streamId,
       aggregateType: part.aggregate.type,
       aggregateId: part.aggregateId,

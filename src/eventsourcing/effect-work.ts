@@ -5,6 +5,7 @@ import { type CommandRequest, fingerprintOf } from './command.ts';
 import type { Effect } from './effect.ts';
 import type { Json } from './json.ts';
 import type { ProcessEffect } from './process-manager.ts';
+import { followerOf } from './projection.ts';
 import { streamIdOf } from './stream-id.ts';
 
 /** Ids derived from what caused something are made in this namespace. */
@@ -48,8 +49,10 @@ export class WorkDraft {
     queue: [] as NewQueuedCommand[],
     concluded: [] as { id: string; rejection: UnitWork['concluded'][number]['rejection'] }[],
     cancelledCommands: [] as string[],
+    forgotten: [] as string[],
     retried: [] as string[],
     dropped: [] as { id: string; reason: string }[],
+    rebuilds: [] as UnitWork['rebuilds'][number][],
   } satisfies UnitWork;
 
   /** @param aggregates by the names of the commands that they take */
@@ -73,8 +76,10 @@ export class WorkDraft {
     this.#work.queue.push(...later.#work.queue);
     this.#work.concluded.push(...later.#work.concluded);
     this.#work.cancelledCommands.push(...later.#work.cancelledCommands);
+    this.#work.forgotten.push(...later.#work.forgotten);
     this.#work.retried.push(...later.#work.retried);
     this.#work.dropped.push(...later.#work.dropped);
+    this.#work.rebuilds.push(...later.#work.rebuilds);
   }
 
   /**
@@ -109,11 +114,22 @@ export class WorkDraft {
       case 'cancelCommand':
         this.#work.cancelledCommands.push(effect.commandId);
         return;
+      case 'forgetSubject':
+        this.#work.forgotten.push(effect.subject);
+        return;
       case 'retryDeadLetters':
         this.#work.retried.push(...effect.ids);
         return;
       case 'dropDeadLetter':
         this.#work.dropped.push({ id: effect.id, reason: effect.reason });
+        return;
+      case 'beginRebuild':
+      case 'cancelRebuild':
+        this.#work.rebuilds.push({
+          name: followerOf(effect.projection),
+          run: effect.run,
+          begin: effect.kind === 'beginRebuild',
+        });
         return;
       default:
         effect satisfies never;

@@ -10,6 +10,7 @@ import { CommandRecords } from './command-records.ts';
 import { CommandStore } from './command-store.ts';
 import { CommandWatch } from './command-watch.ts';
 import { DeadLetters } from './dead-letters.ts';
+import { EventHistory } from './event-history.ts';
 import { EventLog } from './event-log.ts';
 import { factSources } from './fact-sources.ts';
 import { KeyRing } from './key-ring.ts';
@@ -24,8 +25,16 @@ import { ProcessFeed } from './process-feed.ts';
 import type { ProcessManager } from './process-manager.ts';
 import { createProcessProjection } from './process-view.ts';
 import type { ProjectedRow, Projection } from './projection.ts';
+import { ProjectionStates } from './projection-states.ts';
+import { ProjectionWatch } from './projection-watch.ts';
+import { RebuildStore } from './rebuild-store.ts';
+import { Rebuilder } from './rebuilder.ts';
 import { COMMAND_RETRIES, type RetryPolicy } from './retry-policy.ts';
 import { Scheduler } from './scheduler.ts';
+import { Snapshots } from './snapshots.ts';
+import { StreamHistory } from './stream-history.ts';
+import { StreamStates } from './stream-states.ts';
+import { TimeTravel } from './time-travel.ts';
 import { View } from './view.ts';
 
 const LEASE_SECONDS = 4;
@@ -34,6 +43,8 @@ export interface EngineSettings {
   readonly database: Database;
   /** 32 bytes that protect the keys of personal data. The same for all processes of a store, and never stored in it. */
   readonly masterKey: Buffer;
+  /** Also known, while the store goes over from one master key to another. */
+  readonly otherMasterKeys?: readonly Buffer[];
   readonly aggregates: readonly Aggregate[];
   readonly projections: readonly Projection[];
   readonly processes?: readonly ProcessManager[];
@@ -54,19 +65,26 @@ export interface EngineSettings {
 /** The event-sourcing engine, running: commands in, events in the log, read tables and live rows out. */
 export class Engine {
   readonly log: EventLog;
+  readonly history: EventHistory;
   /** For look-ups by something personal: `keyedHash`. */
   readonly codec: StorageCodec;
   readonly commands: CommandStore;
   readonly commandRecords: CommandRecords;
   readonly deadLetters: DeadLetters;
   readonly commandWatch: CommandWatch;
+  /** How projections stand, and their rebuilds. */
+  readonly projections: ProjectionStates;
+  readonly projectionWatch: ProjectionWatch;
   readonly executor: CommandExecutor;
   readonly positions: Positions;
   readonly tail: LogTail;
+  readonly timeTravel: TimeTravel;
   readonly #views: ReadonlyMap<string, View<ProjectedRow>>;
   readonly #feeds: readonly LogFollower[];
   readonly #node: Node;
   readonly #scheduler: Scheduler;
+  readonly #snapshots: Snapshots;
+  readonly #rebuilder: Rebuilder;
   readonly #news: News;
 
   /**
@@ -79,13 +97,15 @@ export class Engine {
     const keys = await KeyRing.open({
       client: settings.database.log,
       masterKey: settings.masterKey,
+      otherMasterKeys: settings.otherMasterKeys ?? [],
       logger: settings.logger,
     });
     const codec = new StorageCodec(keys);
     const log = new EventLog(settings.database.log, codec, definitions);
-    const engine = new Engine(settings, codec, log, await log.head());
+    const engine = new Engine(settings, codec, log, await log.head(), keys.masterKeyIds);
     await engine.#node.start();
     engine.#scheduler.start();
+    engine.#rebuilder.start();
     engine.#news.start();
     return engine;
   }
@@ -95,6 +115,7 @@ export class Engine {
     codec: StorageCodec,
     log: EventLog,
     head: { epoch: string; position: number },
+    masterKeyIds: readonly string[],
   ) {
     const { database, clock, ids, logger, processes = [] } = settings;
     // An embedded store belongs to this process alone.
@@ -106,7 +127,7 @@ export class Engine {
     this.deadLetters = new DeadLetters(database.derived, codec);
     this.commandWatch = new CommandWatch(this.commandRecords);
     this.positions = new Positions(head.epoch);
-    this.tail = new LogTail(log, head.position);
+    this.tail = new LogTail(log, head.position, (subjects) => this.#forget(subjects));
     const onLost = () => this.#node.refresh();
     const following = {
       log,
@@ -127,24 +148,49 @@ export class Engine {
         new View<ProjectedRow>({ ...following, projection: projection as Projection, database, codec }),
       ]),
     );
-    const onWork = () => this.#news.hear('work');
+    const rebuilds = new RebuildStore(database.derived);
+    this.projections = new ProjectionStates(
+      database.derived,
+      this.tail,
+      rebuilds,
+      new Map(this.views.map(({ projection, follower }) => [projection.name, follower])),
+    );
+    this.projectionWatch = new ProjectionWatch(this.projections);
+    this.#rebuilder = new Rebuilder({
+      store: rebuilds,
+      projections: this.views,
+      node: () => this.#node.id,
+      clock,
+      logger,
+    });
+    const onWork = (withRebuilds = false) => {
+      this.#news.hear('work');
+      if (withRebuilds) this.#news.hear('rebuild');
+    };
     this.#feeds = processes.map((process) => {
       const task = new ProcessFeed(process, database.derived, () => this.#news.hear('queue'));
       return new LogFollower({ ...following, task, client: database.derived });
     });
     const queue = new CommandQueue(database.log, codec, clock, () => this.#news.hear('queue'));
     const aggregates = [...settings.aggregates, ...processes.map(processAggregate)];
+    this.timeTravel = new TimeTravel(log, new StreamHistory(database.log, log), aggregates);
+    this.#snapshots = new Snapshots({ client: database.log, codec, aggregates, logger });
+    const states = new StreamStates(log, this.#snapshots);
     const performers = new Performers(aggregates, {
       performers: settings.performers ?? new Map(),
-      log,
+      states,
       commandRecords: this.commandRecords,
       clock,
     });
+    const aggregateTypes = new Set(aggregates.map(({ type }) => type));
+    this.history = new EventHistory({ client: database.derived, log, aggregateTypes });
     this.executor = new CommandExecutor({
       aggregates,
       log,
       commands: this.commands,
       tail: this.tail,
+      snapshots: this.#snapshots,
+      states,
       facts: factSources(aggregates, this, (table) => {
         const view = this.#views.get(table);
         return view && ((keys) => view.facts(keys, isAlone));
@@ -163,6 +209,7 @@ export class Engine {
       logger,
       followers: this.followers,
       isAlone,
+      masterKeyIds,
       leaseSeconds: settings.leaseSeconds ?? LEASE_SECONDS,
     });
     this.#scheduler = new Scheduler({
@@ -182,6 +229,10 @@ export class Engine {
       scheduler: this.#scheduler,
       commandWatch: this.commandWatch,
       followers: this.followers,
+      onRebuild: () => {
+        this.#rebuilder.wake();
+        this.projectionWatch.wake();
+      },
     });
   }
 
@@ -212,6 +263,14 @@ export class Engine {
     return reached.every(Boolean);
   }
 
+  /** Nothing of these subjects stays in memory: they are forgotten, by this process or another. */
+  #forget(subjects: readonly string[]): void {
+    this.codec.forget(subjects);
+    this.executor.forget();
+    for (const { projector } of this.views) projector.forgetPersons();
+    for (const view of this.views) view.forgetRebuilt();
+  }
+
   /** The scheduler looks whether something is due now: for clocks that are moved by hand. */
   wake(): void {
     this.#scheduler.wake();
@@ -221,7 +280,9 @@ export class Engine {
   async stop(): Promise<void> {
     await this.#scheduler.stop();
     await this.executor.drain();
+    await this.#snapshots.stop();
     await this.#news.stop();
+    await this.#rebuilder.stop();
     await Promise.all(this.followers.map((follower) => follower.stop()));
     await this.#node.stop().catch(() => {});
   }

@@ -5,14 +5,17 @@ import { shortCommand, shortWork } from './append-format.ts';
 import type { AppendedUnit, AppendUnit, NewCommandRecord, NewEvent } from './append-unit.ts';
 import { NO_KEYS, type Opening, type StorageCodec } from './codec.ts';
 import type { EventDefinition, RecordedEvent } from './event.ts';
+import { EventShapes } from './event-shapes.ts';
 import type { Json } from './json.ts';
-import type { SubjectKeys } from './key-ring.ts';
+import { positionAt } from './log-instants.ts';
 import { column } from './read-table.ts';
 import { streamIdOf } from './stream-id.ts';
+import { STORE_SUBJECT, type SubjectKeys } from './subject-key.ts';
 
-const APPEND = 'SELECT * FROM append_to_log($1::jsonb, $2::jsonb, $3::jsonb, $4::timestamptz, $5::jsonb)';
+const APPEND = 'SELECT * FROM append_to_log($1::jsonb, $2::jsonb, $3::jsonb, $4::timestamptz, $5::jsonb, $6::text[])';
 
-const EVENT_COLUMNS = `position, event_id AS "eventId", stream_id AS "streamId", aggregate_type AS "aggregateType",
+/** What a query must select of `events` for `EventLog.parse`. */
+export const EVENT_COLUMNS = `position, event_id AS "eventId", stream_id AS "streamId", aggregate_type AS "aggregateType",
   aggregate_id AS "aggregateId", version, type, schema_version AS "schemaVersion", data, actor_kind AS "actorKind",
   actor_id AS "actorId", command_id AS "commandId", correlation_id AS "correlationId", causation_id AS "causationId",
   recorded_at AS "recordedAt"`;
@@ -22,7 +25,7 @@ const READ_STREAMS = `SELECT ${EVENT_COLUMNS} FROM events WHERE stream_id = ANY 
 const READ_STREAMS_AFTER = `SELECT newer.* FROM unnest($1::text[], $2::int[]) AS known(stream_id, version) CROSS JOIN LATERAL (
   SELECT ${EVENT_COLUMNS} FROM events
   WHERE events.stream_id = known.stream_id AND events.version > known.version AND events.version <= 2147483647
-  ORDER BY events.version OFFSET 0) AS newer`;
+  ORDER BY events.version LIMIT $3) AS newer`;
 // Newest first, so that it costs what it returns however long the stream is.
 const READ_STREAM_BACK = `SELECT ${EVENT_COLUMNS} FROM events WHERE stream_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3`;
 const READ_RANGE = `SELECT ${EVENT_COLUMNS} FROM events WHERE position >= $1 AND position < $2 ORDER BY position`;
@@ -39,6 +42,8 @@ const appendResult = z.tuple([
     conflicts: z.array(z.number()),
     repeated: z.array(z.string()),
     unclaimed: z.array(z.number()),
+    /** Nothing was appended: these were forgotten just before. */
+    forgotten: z.array(z.string()).nullable(),
   }),
 ]);
 const headResult = z.tuple([z.object({ epoch: z.string(), position: column.safeInt() })]);
@@ -62,25 +67,24 @@ const eventRow = z
   })
   .transform(({ actorKind, actorId, ...event }) => ({ ...event, actor: { kind: actorKind, id: actorId } }));
 
-const opening: Opening<RecordedEvent> = {
-  kind: 'event',
-  name: ({ type }) => type,
-  id: ({ eventId }) => eventId,
-  data: ({ data }) => data,
-  opened: (event, data) => ({ ...event, data }),
-};
-
 /** The append-only log of all events, in one order. */
 export class EventLog {
   readonly #client: SqlClient;
   readonly #codec: StorageCodec;
-  readonly #definitions: ReadonlyMap<string, EventDefinition>;
+  readonly #shapes: EventShapes;
+  readonly #opening: Opening<RecordedEvent>;
 
   constructor(client: SqlClient, codec: StorageCodec, definitions: readonly EventDefinition[]) {
     this.#client = client;
     this.#codec = codec;
-    this.#definitions = new Map(definitions.map((definition) => [definition.type, definition]));
-    for (const definition of definitions) codec.admit(definition.type, definition.data);
+    this.#shapes = new EventShapes(definitions, codec);
+    this.#opening = {
+      kind: 'event',
+      name: (event) => this.#shapes.nameOf(event),
+      id: ({ eventId }) => eventId,
+      data: ({ data }) => data,
+      opened: (event, data) => ({ ...event, data }),
+    };
   }
 
   /** The highest position given, and the epoch that positions belong to. */
@@ -97,7 +101,12 @@ export class EventLog {
     const { streams, commands, events, kept } = this.#batch(units, keys);
     const texts = [streams, commands, events].map((it) => JSON.stringify(it));
     const work = shortWork(units, (command) => this.#codec.sealSentCommand(command, keys));
-    const [answer] = appendResult.parse(await this.#client.query(APPEND, ...texts, now, work));
+    const [answer] = appendResult.parse(await this.#client.query(APPEND, ...texts, now, work, subjectsOf(keys)));
+    if (answer.forgotten !== null) {
+      // What was sealed for them would be there, and nobody could read it: it is stored as forgotten instead.
+      this.#codec.forget(answer.forgotten);
+      return this.append(units, now);
+    }
     const repeated = new Set(answer.repeated);
     let position = answer.base_position;
     return units.map((unit, at): AppendedUnit => {
@@ -114,24 +123,39 @@ export class EventLog {
     });
   }
 
+  /** A type of event that this program knows. */
+  definitionOf(type: string): EventDefinition | undefined {
+    return this.#shapes.definitionOf(type);
+  }
+
+  /** Types of events that somebody is forgotten with. */
+  get forgetting(): ReadonlySet<string> {
+    return this.#shapes.forgetting;
+  }
+
+  /** Whoever is forgotten with these events. */
+  forgottenBy(events: readonly RecordedEvent[]): string[] {
+    return events.flatMap((event) => this.#shapes.forgottenBy(event) ?? []);
+  }
+
   /** Events after a position, in order. */
   async readAfter(position: number, limit: number): Promise<RecordedEvent[]> {
-    return this.#parse(await this.#client.query(READ_AFTER, position, limit));
+    return this.parse(await this.#client.query(READ_AFTER, position, limit));
   }
 
   /** So many events in a row. */
   async readRange(firstPosition: number, count: number): Promise<RecordedEvent[]> {
-    return this.#parse(await this.#client.query(READ_RANGE, firstPosition, firstPosition + count));
+    return this.parse(await this.#client.query(READ_RANGE, firstPosition, firstPosition + count));
   }
 
   /** The events at these positions, in order. */
   async readAt(positions: readonly number[]): Promise<RecordedEvent[]> {
-    return positions.length === 0 ? [] : this.#parse(await this.#client.query(READ_AT, positions));
+    return positions.length === 0 ? [] : this.parse(await this.#client.query(READ_AT, positions));
   }
 
   /** The newest event of each stream that is of one of these types. */
   async readNewest(streamIds: readonly string[], types: readonly string[]): Promise<RecordedEvent[]> {
-    return streamIds.length === 0 ? [] : this.#parse(await this.#client.query(READ_NEWEST, streamIds, types));
+    return streamIds.length === 0 ? [] : this.parse(await this.#client.query(READ_NEWEST, streamIds, types));
   }
 
   /** Events of some streams after a version of each, stream by stream, in order; all, or the first so many. */
@@ -141,14 +165,14 @@ export class EventLog {
     limit: number | null = null,
   ): Promise<RecordedEvent[]> {
     if (streamIds.length === 0) return [];
-    return this.#parse(await this.#client.query(READ_STREAMS, streamIds, afterVersion, limit));
+    return this.parse(await this.#client.query(READ_STREAMS, streamIds, afterVersion, limit));
   }
 
-  /** Events of some streams, each after a version of its own, in order within each. */
-  async readStreamsAfter(versions: ReadonlyMap<string, number>): Promise<RecordedEvent[]> {
+  /** Events of some streams, each after a version of its own, in order within each; of each at most so many. */
+  async readStreamsAfter(versions: ReadonlyMap<string, number>, limitEach: number): Promise<RecordedEvent[]> {
     if (versions.size === 0) return [];
     const known = [[...versions.keys()], [...versions.values()]];
-    return this.#parse(await this.#client.query(READ_STREAMS_AFTER, ...known));
+    return this.parse(await this.#client.query(READ_STREAMS_AFTER, ...known, limitEach));
   }
 
   /**
@@ -172,12 +196,17 @@ export class EventLog {
     const found: RecordedEvent[] = [];
     let below = 2 ** 31 - 1;
     for (;;) {
-      const events = await this.#parse(await this.#client.query(READ_STREAM_BACK, streamId, below, page));
+      const events = await this.parse(await this.#client.query(READ_STREAM_BACK, streamId, below, page));
       const newer = events.filter((event) => event.position > after);
       found.push(...newer);
       if (newer.length < page) return found;
       below = newer.at(-1)?.version ?? 0;
     }
+  }
+
+  /** The last position that was given at an instant or before: 0 before the first event; for a future instant, the newest. */
+  positionAt(at: Date): Promise<number> {
+    return positionAt(this.#client, at);
   }
 
   /** Whose keys it takes to store all this. */
@@ -234,15 +263,27 @@ export class EventLog {
   }
 
   #encode({ type, data }: NewEvent): Json {
-    const definition = this.#definitions.get(type);
+    const definition = this.#shapes.definitionOf(type);
     if (definition === undefined) throw new Error(`The event type ${type} is not registered.`);
     return this.#codec.encode(definition.data, data);
   }
 
-  #parse(rows: readonly unknown[]): Promise<RecordedEvent[]> {
-    return this.#codec.openAll<RecordedEvent>(
+  /**
+   * The one way of stored events into the program, for the rows of any query that selects `EVENT_COLUMNS`: opened, then
+   * upcast. What this program does not know is among them, marked as `unreadable`.
+   * @throws what the driver throws where the database is away while keys are read
+   */
+  async parse(rows: readonly unknown[]): Promise<RecordedEvent[]> {
+    const opened = await this.#codec.openAll<RecordedEvent>(
       rows.map((row) => eventRow.parse(row)),
-      opening,
+      this.#opening,
     );
+    return opened.map((event) => this.#shapes.today(event));
   }
+}
+
+/** Whose keys something was sealed with; null for nobody, which spares the database looking. */
+function subjectsOf(keys: SubjectKeys): string[] | null {
+  const subjects = [...keys].flatMap(([subject, key]) => (key === null || subject === STORE_SUBJECT ? [] : [subject]));
+  return subjects.length === 0 ? null : subjects;
 }

@@ -5,7 +5,7 @@ import type { RecordedEvent } from './event.ts';
 export interface FollowerTask {
   /** Of its checkpoint and its dead letters: `projection:cart.carts`. */
   readonly name: string;
-  /** Raised when what it makes of events changes: what another version made is thrown away, and made anew. */
+  /** Raised when what it makes of events changes: what another version made is replaced by what this one makes. */
   readonly version: number;
   concerns(event: RecordedEvent): boolean;
   /** What must stay in order: behind an event that is parked, later ones of its lane are parked too. */
@@ -22,6 +22,8 @@ export interface FollowerTask {
   forget(): void;
   /** Events of these lanes were parked. */
   parked(lanes: readonly string[]): void;
-  /** Throws away what another version made. */
-  reset(owner: string): Promise<void>;
+  /** What is there was made by an older version. The owner sees to it that it is replaced; meanwhile it goes on with it. */
+  outdated(owner: string): Promise<void>;
+  /** All that was made was replaced: nothing that is known of it holds any more. */
+  replaced(): void;
 }

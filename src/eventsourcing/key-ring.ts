@@ -1,18 +1,21 @@
-import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { z } from 'zod';
 import { isColumnText } from '../platform/column-values.ts';
-import type { SqlClient } from '../platform/database.ts';
 import type { Logger } from '../platform/logger.ts';
-import { derivedKey, KEY_BYTES, KeyWrap } from './key-wrap.ts';
+import {
+  findKeys,
+  findStoreKey,
+  isKeyed,
+  type KeyQueries,
+  type KeyRow,
+  makeKeys,
+  masterKeysInUse,
+} from './key-store.ts';
+import { derivedKey, type KeyWrap } from './key-wrap.ts';
+import { MasterKeys } from './master-keys.ts';
+import { type KeyNames, STORE_SUBJECT, SubjectKey, type SubjectKeys } from './subject-key.ts';
 
-/** The keys that a batch needs, by subject. Null: that subject was forgotten, and nothing of them is kept any more. */
-export type SubjectKeys = ReadonlyMap<string, KeyObject | null>;
-
-/** The store as a subject of its own: what belongs to nobody is protected with keys made from its key. */
-export const STORE_SUBJECT = '';
-
-/** The store's keys are wrapped with another master key than the one that was given. */
+/** The store's keys are wrapped with another master key than those that were given. */
 export class WrongMasterKey extends Error {
   override readonly name = 'WrongMasterKey';
 }
@@ -23,38 +26,15 @@ export class UnusableKey extends Error {
 }
 
 const MAX_CACHED = 20_000;
-/** So long, at most, this process goes on using a key that another one destroyed. */
+/** So long, at most, this process goes on using a key that another one destroyed, if it hears nothing of that. */
 const CACHED_MS = 60_000;
 
-const IS_KEYED = 'SELECT EXISTS (SELECT FROM subject_keys) AS keyed';
-const COLUMNS = 'subject_id AS "subjectId", wrapped_key AS "wrappedKey", destroyed_at IS NOT NULL AS "isDestroyed"';
-const FIND = `SELECT ${COLUMNS} FROM subject_keys WHERE subject_id = ANY ($1::text[])`;
-// Two that make the same key at once: the second waits for the first, adds nothing, and does not see yet what there is.
-// In one order, so that they do not wait for each other.
-const FIND_OR_ADD = `
-  WITH made AS MATERIALIZED (
-    SELECT made.subject, made.wrapped FROM jsonb_to_recordset($1::jsonb) AS made(subject text, wrapped text)
-  ), added AS (
-    INSERT INTO subject_keys (subject_id, wrapped_key, master_key_id, created_at)
-    SELECT made.subject, made.wrapped, $2, now() FROM made
-    WHERE NOT EXISTS (SELECT FROM subject_keys AS known WHERE known.subject_id = made.subject)
-    ORDER BY made.subject
-    ON CONFLICT (subject_id) DO NOTHING
-    RETURNING ${COLUMNS}
-  )
-  SELECT * FROM added
-  UNION ALL SELECT ${COLUMNS} FROM subject_keys JOIN made ON made.subject = subject_keys.subject_id`;
-
-const keyRow = z.object({ subjectId: z.string(), wrappedKey: z.string().nullable(), isDestroyed: z.boolean() });
-type KeyRow = z.output<typeof keyRow>;
-const keyedRow = z.tuple([z.object({ keyed: z.boolean() })]);
-
-type Queries = Pick<SqlClient, 'query'>;
-
 export interface KeyRingParts {
-  readonly client: Queries;
+  readonly client: KeyQueries;
   /** 32 bytes. */
   readonly masterKey: Buffer;
+  /** Also known, while the store goes over from one master key to another. */
+  readonly otherMasterKeys?: readonly Buffer[];
   readonly logger: Logger;
   /** In milliseconds, from any beginning. */
   now?(): number;
@@ -70,15 +50,20 @@ export class KeyRing {
   /** For hashes of what may be guessed. */
   readonly hashKey: KeyObject;
   readonly #parts: KeyRingParts;
-  readonly #wrap: KeyWrap;
-  readonly #cached = new LRUCache<string, { readonly key: KeyObject | null; readonly until: number }>({
+  readonly #masterKeys: MasterKeys;
+  readonly #secretsKeys: SubjectKey;
+  /** What new keys are wrapped with: what the store uses. */
+  #wrap: KeyWrap;
+  readonly #cached = new LRUCache<string, { readonly key: SubjectKey | null; readonly until: number }>({
     max: MAX_CACHED,
   });
+  /** Counts what was forgotten: what was asked for before is not kept. */
+  #generation = 0;
   #hasWarned = false;
 
   /** Whether a store has keys already: then only the master key that they are wrapped with is of use. */
-  static async isKeyed(client: Queries): Promise<boolean> {
-    return keyedRow.parse(await client.query(IS_KEYED))[0].keyed;
+  static isKeyed(client: KeyQueries): Promise<boolean> {
+    return isKeyed(client);
   }
 
   /**
@@ -86,92 +71,156 @@ export class KeyRing {
    * @throws {WrongMasterKey} rather than to read all that is protected as forgotten
    */
   static async open(parts: KeyRingParts): Promise<KeyRing> {
-    const wrap = new KeyWrap(parts.masterKey);
-    const store = await storeKey(parts.client, wrap);
-    if (store === undefined) {
+    const masterKeys = new MasterKeys(parts.masterKey, parts.otherMasterKeys);
+    const row = await findStoreKey(parts.client, masterKeys.first);
+    const wrap = row && masterKeys.find(row.masterKeyId);
+    const store = typeof row?.wrappedKey === 'string' ? wrap?.unwrap(row.wrappedKey, STORE_SUBJECT) : undefined;
+    if (wrap === undefined || store === undefined) {
       throw new WrongMasterKey(
         'The personal data in this store is encrypted with keys that another master key protects. Set MASTER_KEY to ' +
-          'the one that the store began with, or put its file master.key into DATA_DIR. Nothing was read or written.',
+          'the one that the store began with, or went over to, or put its file master.key into DATA_DIR. Nothing was ' +
+          'read or written.',
       );
     }
-    return new KeyRing(parts, wrap, store);
+    const used = await masterKeysInUse(parts.client);
+    if (used.some((id) => masterKeys.find(id) === undefined)) {
+      throw new WrongMasterKey(
+        'Some keys in this store are still protected by another master key: the change to a new one was not finished. ' +
+          'Set MASTER_KEY_PREVIOUS to the one before, and run `cartstream keys rotate-master` to the end.',
+      );
+    }
+    return new KeyRing(parts, masterKeys, wrap, store);
   }
 
-  private constructor(parts: KeyRingParts, wrap: KeyWrap, store: Buffer) {
+  private constructor(parts: KeyRingParts, masterKeys: MasterKeys, wrap: KeyWrap, store: Buffer) {
     this.#parts = parts;
+    this.#masterKeys = masterKeys;
     this.#wrap = wrap;
     this.secretsKey = derivedKey(store, 'secrets');
+    this.#secretsKeys = new SubjectKey(new Map([[1, this.secretsKey]]));
     this.hashKey = derivedKey(store, 'hashes');
+  }
+
+  /** What tells the master keys that are known here from others. */
+  get masterKeyIds(): readonly string[] {
+    return this.#masterKeys.ids;
+  }
+
+  /** Whether somebody has a key, or had one before they were forgotten: whether anything was ever kept of them. */
+  async knows(subject: string): Promise<boolean> {
+    return isColumnText(subject) && (await findKeys(this.#parts.client, [subject])).length > 0;
   }
 
   /**
    * The keys to read with. Subjects whose key is lost or cannot be used are not among them.
-   * @throws what the driver throws where the database is away
+   * @throws {WrongMasterKey} @throws what the driver throws where the database is away
    */
-  async load(subjects: Iterable<string>): Promise<SubjectKeys> {
-    const { keys, missing } = this.#fromMemory(subjects);
-    if (missing.length > 0) this.#take(await find(this.#parts.client, missing), keys);
+  async load(names: KeyNames | Iterable<readonly [subject: string, version: number]>): Promise<SubjectKeys> {
+    const { keys, missing } = this.#fromMemory(names);
+    if (missing.length === 0) return keys;
+    const generation = this.#generation;
+    this.#take(await findKeys(this.#parts.client, missing), keys, generation);
     return keys;
   }
 
   /**
    * The keys to write with; makes those that were never there. A subject that was forgotten stays so.
-   * @throws {UnusableKey} @throws what the driver throws where the database is away
+   * @throws {UnusableKey} @throws {WrongMasterKey} @throws what the driver throws where the database is away
    */
   async ensure(subjects: Iterable<string>): Promise<SubjectKeys> {
-    const { keys, missing } = this.#fromMemory(subjects);
+    const { keys, missing } = this.#fromMemory(firstVersions(subjects));
     if (missing.length === 0) return keys;
-    const { client } = this.#parts;
-    const rows = await findOrAdd(client, missing, this.#wrap);
-    const found = new Set(rows.map(({ subjectId }) => subjectId));
-    const late = missing.filter((subject) => !found.has(subject));
-    const unusable = this.#take(late.length === 0 ? rows : [...rows, ...(await find(client, late))], keys);
+    const generation = this.#generation;
+    const rows = await this.#findOrMake(missing);
+    const unusable = this.#take(rows, keys, generation);
     if (unusable > 0) throw new UnusableKey(`${unusable} keys of subjects cannot be unwrapped.`);
     return keys;
   }
 
+  /** Uses no key any more that was read before: some may have been destroyed. @param subjects which; or all */
+  forget(subjects?: Iterable<string>): void {
+    this.#generation += 1;
+    if (subjects === undefined) this.#cached.clear();
+    else for (const subject of subjects) this.#cached.delete(subject);
+  }
+
+  async #findOrMake(subjects: readonly string[]): Promise<KeyRow[]> {
+    // The store may have gone over to another master key, even twice.
+    for (let attempt = 0; ; attempt += 1) {
+      const rows = await makeKeys(this.#parts.client, subjects, this.#wrap);
+      const own = rows.find(({ subjectId }) => subjectId === STORE_SUBJECT);
+      if (own === undefined || own.masterKeyId === this.#wrap.masterKeyId || attempt > 2) {
+        return rows.filter(({ subjectId }) => subjectId !== STORE_SUBJECT);
+      }
+      this.#wrap = this.#wrapOf(own.masterKeyId);
+    }
+  }
+
   /** What no text column can hold has no key; asked for it, the database would refuse the whole query. */
-  #fromMemory(subjects: Iterable<string>) {
-    const keys = new Map<string, KeyObject | null>();
+  #fromMemory(names: Iterable<readonly [subject: string, version: number]>) {
+    const keys = new Map<string, SubjectKey | null>();
     const missing: string[] = [];
     const now = this.#now();
-    for (const subject of subjects) {
+    for (const [subject, version] of names) {
+      if (subject === STORE_SUBJECT) {
+        keys.set(subject, this.#secretsKeys);
+        continue;
+      }
       const cached = this.#cached.get(subject);
-      if (subject === STORE_SUBJECT) keys.set(subject, this.secretsKey);
-      else if (cached !== undefined && cached.until > now) keys.set(subject, cached.key);
+      // Another process may have given the subject a new key since.
+      const isKnown = cached !== undefined && cached.until > now && (cached.key?.version ?? version) >= version;
+      if (isKnown) keys.set(subject, cached.key);
       else if (isColumnText(subject)) missing.push(subject);
     }
     return { keys, missing };
   }
 
-  /** @returns how many cannot be used */
-  #take(rows: readonly KeyRow[], keys: Map<string, KeyObject | null>): number {
+  /** @returns how many subjects have no key that can be used */
+  #take(rows: readonly KeyRow[], keys: Map<string, SubjectKey | null>, generation: number): number {
     const until = this.#now() + CACHED_MS;
     let unusable = 0;
-    for (const row of rows) {
-      const key = this.#unwrapped(row);
+    const bySubject = new Map<string, KeyRow[]>();
+    for (const row of rows) bySubject.set(row.subjectId, [...(bySubject.get(row.subjectId) ?? []), row]);
+    for (const [subject, ofSubject] of bySubject) {
+      const key = this.#unwrapped(ofSubject);
       if (key === undefined) {
         unusable += 1;
       } else {
-        this.#cached.set(row.subjectId, { key, until });
-        keys.set(row.subjectId, key);
+        if (generation === this.#generation) this.#cached.set(subject, { key, until });
+        keys.set(subject, key);
       }
     }
     return unusable;
   }
 
-  /** @returns null for a subject that was forgotten, undefined for a key that cannot be used */
-  #unwrapped({ subjectId, wrappedKey, isDestroyed }: KeyRow): KeyObject | null | undefined {
-    if (isDestroyed) return null;
-    const key = wrappedKey === null ? undefined : this.#wrap.unwrap(wrappedKey, subjectId);
-    if (key !== undefined) return createSecretKey(key);
-    if (!this.#hasWarned) {
+  /** @returns null for a subject that was forgotten, undefined where the newest key cannot be used */
+  #unwrapped(rows: readonly KeyRow[]): SubjectKey | null | undefined {
+    if (rows.some(({ isDestroyed }) => isDestroyed)) return null;
+    const keys = new Map<number, KeyObject>();
+    let isBroken = false;
+    for (const { subjectId, version, wrappedKey, masterKeyId } of rows) {
+      const key = wrappedKey === null ? undefined : this.#wrapOf(masterKeyId).unwrap(wrappedKey, subjectId);
+      if (key === undefined) isBroken = true;
+      else keys.set(version, createSecretKey(key));
+    }
+    if (isBroken && !this.#hasWarned) {
       this.#hasWarned = true;
       this.#parts.logger.warn(
         'a key in subject_keys cannot be unwrapped: what it protects reads as forgotten (said once, whatever follows)',
       );
     }
-    return undefined;
+    const newest = Math.max(...rows.map(({ version }) => version));
+    return keys.has(newest) ? new SubjectKey(keys) : undefined;
+  }
+
+  /** @throws {WrongMasterKey} the store has gone over to one that is not known here */
+  #wrapOf(masterKeyId: string): KeyWrap {
+    const wrap = this.#masterKeys.find(masterKeyId);
+    if (wrap !== undefined) return wrap;
+    throw new WrongMasterKey(
+      'The store went over to a master key that this server does not know. Restart it with MASTER_KEY set to the new one ' +
+        'and MASTER_KEY_PREVIOUS to the one before.',
+    );
   }
 
   #now(): number {
@@ -179,22 +228,6 @@ export class KeyRing {
   }
 }
 
-/** The store's own key, made where there is none. @returns undefined where it cannot be unwrapped */
-async function storeKey(client: Queries, wrap: KeyWrap): Promise<Buffer | undefined> {
-  // Not at once with a new key: each start would write.
-  const known = await find(client, [STORE_SUBJECT]);
-  const made = known.length > 0 ? known : await findOrAdd(client, [STORE_SUBJECT], wrap);
-  const [row] = made.length > 0 ? made : await find(client, [STORE_SUBJECT]);
-  return row === undefined || row.wrappedKey === null ? undefined : wrap.unwrap(row.wrappedKey, STORE_SUBJECT);
-}
-
-async function find(client: Queries, subjects: readonly string[]): Promise<KeyRow[]> {
-  return (await client.query(FIND, subjects)).map((row) => keyRow.parse(row));
-}
-
-/** @returns without those that another process is just adding */
-async function findOrAdd(client: Queries, subjects: readonly string[], wrap: KeyWrap): Promise<KeyRow[]> {
-  const made = subjects.map((subject) => ({ subject, wrapped: wrap.wrap(randomBytes(KEY_BYTES), subject) }));
-  const rows = await client.query(FIND_OR_ADD, JSON.stringify(made), wrap.masterKeyId);
-  return rows.map((row) => keyRow.parse(row));
+function* firstVersions(subjects: Iterable<string>): Generator<readonly [string, number]> {
+  for (const subject of subjects) yield [subject, 1];
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { RecordedEvent } from './event.ts';
 import type { EventLog } from './event-log.ts';
 import { type LiveChange, LiveSubscription } from './live-subscription.ts';
@@ -25,6 +26,8 @@ interface Topic<Row> {
   readonly key: string;
   readonly subscribers: Set<LiveSubscription<Row>>;
   row: Row | undefined;
+  /** All rows were replaced since: whatever is read next counts, whichever position it has. */
+  isReplaced: boolean;
   /** The row's newest events, complete after `keptFrom`. */
   kept: RecordedEvent[];
   keptFrom: number;
@@ -50,6 +53,8 @@ export class LiveHub<Row extends ProjectedRow> {
   readonly #rows: LiveRows<Row>;
   readonly #log: EventLog;
   readonly #topics = new Map<string, Topic<Row>>();
+  /** Rises whenever all rows are replaced: what was read before is of no use. */
+  #epoch = 0;
 
   constructor(projection: Projection<Row>, rows: LiveRows<Row>, log: EventLog) {
     this.#projection = projection;
@@ -77,8 +82,11 @@ export class LiveHub<Row extends ProjectedRow> {
     );
     topic.subscribers.add(subscription);
     try {
-      const row = this.#rows.committed(key) ?? (await this.#rows.load([key])).get(key);
-      if (row !== undefined) this.#see(topic, row);
+      for (let readIn = -1; readIn !== this.#epoch; ) {
+        readIn = this.#epoch;
+        const row = this.#rows.committed(key) ?? (await this.#rows.load([key])).get(key);
+        if (row !== undefined && readIn === this.#epoch) this.#see(topic, row);
+      }
     } catch (error) {
       await subscription.return();
       throw error;
@@ -96,7 +104,7 @@ export class LiveHub<Row extends ProjectedRow> {
     if (this.#topics.size === 0) return;
     for (const change of changes) {
       const topic = this.#topics.get(change.key);
-      if (topic === undefined || change.row.position <= (topic.row?.position ?? 0)) continue;
+      if (topic === undefined || !isNews(topic, change.row)) continue;
       const from = change.before?.position ?? 0;
       if (topic.row?.position !== from) [topic.kept, topic.keptFrom] = [[], from];
       topic.kept.push(...change.events);
@@ -111,11 +119,32 @@ export class LiveHub<Row extends ProjectedRow> {
   /** Reads watched rows again: another process has written, and only the table knows what. @param keys which; or all */
   async refresh(keys?: readonly string[]): Promise<void> {
     const watched = keys === undefined ? [...this.#topics.keys()] : keys.filter((key) => this.#topics.has(key));
+    const readIn = this.#epoch;
     const rows = await this.#rows.load(watched);
+    if (readIn !== this.#epoch) return;
     for (const [key, row] of rows) {
       const topic = this.#topics.get(key);
       if (topic !== undefined) this.#see(topic, row);
     }
+  }
+
+  /** All rows were replaced. Who watches one that is another now is given it, without any event; others hear nothing. */
+  async replaced(): Promise<void> {
+    this.#epoch += 1;
+    for (const topic of this.#topics.values()) topic.isReplaced = true;
+    await this.refresh();
+  }
+
+  /**
+   * Somebody is forgotten, who may be in any row and event at hand. Who watches a row that looks otherwise now is given it.
+   * @param arePersonal whether rows hold what is personal; otherwise only their events may
+   */
+  async forget(arePersonal: boolean): Promise<void> {
+    for (const topic of this.#topics.values()) {
+      [topic.kept, topic.keptFrom] = [[], topic.row?.position ?? topic.keptFrom];
+      topic.changes = new Map();
+    }
+    if (arePersonal) await this.replaced();
   }
 
   /** Events of rows wait as dead letters: who watches them is told, instead of shown what is not up to date. */
@@ -128,7 +157,7 @@ export class LiveHub<Row extends ProjectedRow> {
 
   /** Takes a row as it was read: what led to it is not at hand, only in the log. */
   #see(topic: Topic<Row>, row: Row): void {
-    if (row.position <= (topic.row?.position ?? 0)) return;
+    if (!isNews(topic, row)) return;
     [topic.kept, topic.keptFrom] = [[], row.position];
     this.#show(topic, row);
   }
@@ -141,6 +170,7 @@ export class LiveHub<Row extends ProjectedRow> {
       key,
       subscribers: new Set<LiveSubscription<Row>>(),
       row: undefined,
+      isReplaced: false,
       kept: [],
       keptFrom,
       changes: new Map(),
@@ -150,9 +180,14 @@ export class LiveHub<Row extends ProjectedRow> {
   }
 
   #show(topic: Topic<Row>, row: Row): void {
+    const isOther = topic.isReplaced && topic.row !== undefined && !isDeepStrictEqual(topic.row, row);
+    topic.isReplaced = false;
     topic.row = row;
     topic.changes = new Map();
-    for (const subscription of topic.subscribers) subscription.wake();
+    for (const subscription of topic.subscribers) {
+      if (isOther) subscription.showAgain();
+      else subscription.wake();
+    }
   }
 
   #next(topic: Topic<Row>, from: number, isFirst: boolean): Promise<LiveChange<Row>> | undefined {
@@ -173,7 +208,8 @@ export class LiveHub<Row extends ProjectedRow> {
         : from >= topic.keptFrom
           ? topic.kept.filter((event) => event.position > from && event.position <= row.position)
           : await this.#log.readStreamsBetween(this.#projection.streamsOf(row), from, row.position);
-    if (events.length <= MAX_EVENTS) return { row, position: row.position, events };
+    // A rebuilt row may be as of an earlier event than the one before it was.
+    if (events.length <= MAX_EVENTS) return { row, position: Math.max(from, row.position), events };
     const shown = events.slice(0, MAX_EVENTS);
     return { row, position: shown.at(-1)?.position ?? row.position, events: shown };
   }
@@ -182,4 +218,8 @@ export class LiveHub<Row extends ProjectedRow> {
     topic.subscribers.delete(subscription);
     if (topic.subscribers.size === 0 && this.#topics.get(topic.key) === topic) this.#topics.delete(topic.key);
   }
+}
+
+function isNews<Row extends ProjectedRow>(topic: Topic<Row>, row: Row): boolean {
+  return topic.isReplaced || row.position > (topic.row?.position ?? 0);
 }

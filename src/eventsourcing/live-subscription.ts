@@ -44,6 +44,12 @@ export class LiveSubscription<Row> implements AsyncIterableIterator<LiveChange<R
     this.wake();
   }
 
+  /** What it is given next is as if it were the first payload: the row as it stands, though there may be no event. */
+  showAgain(): void {
+    this.#isFirst = true;
+    this.wake();
+  }
+
   /** There may be something new. */
   wake(): void {
     for (const wake of this.#wakes.splice(0)) wake();

@@ -7,7 +7,7 @@ import { type CheckpointRow, Checkpoints } from './checkpoints.ts';
 import type { EventLog } from './event-log.ts';
 import type { FollowerTask } from './follower-task.ts';
 import type { LogTail } from './log-tail.ts';
-import { OwnedFollower } from './owned-follower.ts';
+import { OwnedFollower, type Standstill } from './owned-follower.ts';
 import { ParkingLot } from './parking-lot.ts';
 import { PositionWaiters } from './position-waiters.ts';
 import { pauseAfter, type RetryPolicy } from './retry-policy.ts';
@@ -49,6 +49,9 @@ export class LogFollower {
   /** Present where this node owns the checkpoint. */
   #owned: OwnedFollower | undefined;
   #news: { row: CheckpointRow; node: string | undefined } | undefined;
+  /** Of what was made, as far as this node knows. */
+  #generation: number | undefined;
+  #replacing: ((owned: OwnedFollower | undefined) => Promise<void>) | undefined;
   #observed = 0;
   /** Where the log ended when what another node handles was last looked at. */
   #lookedUpTo = 0;
@@ -113,6 +116,19 @@ export class LogFollower {
     this.#wake?.();
   }
 
+  /**
+   * Has all that was made replaced, between two batches, by the node that owns the follower.
+   * @param replace is called while nothing else is under way; what it throws is thrown on to the caller alone
+   * @returns whether it did; false where this node is not the owner, or stops
+   */
+  replace(replace: (standstill: Standstill) => Promise<boolean>): Promise<boolean> {
+    if (this.#stopped.signal.aborted || this.#replacing !== undefined) return Promise.resolve(false);
+    return new Promise((resolve, reject) => {
+      this.#replacing = (owned) => this.#replace(owned, replace).then(resolve, reject);
+      this.#wake?.();
+    });
+  }
+
   /** Waits until a position was reached. @returns false if it has not been, in time */
   reach(position: number, timeoutMs: number): Promise<boolean> {
     if (position <= this.#position) return Promise.resolve(true);
@@ -144,11 +160,13 @@ export class LogFollower {
         await this.#pause(failures);
       }
     }
+    await this.#replacing?.(undefined);
     await this.#owned?.leave().catch(() => {});
   }
 
   async #untilWoken(): Promise<void> {
     if (this.#stopped.signal.aborted || this.#news !== undefined || this.parking.isOutdated) return;
+    if (this.#replacing !== undefined) return;
     const { head } = this.#parts.tail;
     const isBehind = this.isOwner || this.#observed > this.#position || head > this.#lookedUpTo;
     if (head > this.#position && isBehind) return;
@@ -164,6 +182,13 @@ export class LogFollower {
     this.#news = undefined;
     if (news !== undefined) await this.#take(news.row, news.node);
     if (this.parking.isOutdated) await this.#loadParking();
+    const replacing = this.#replacing;
+    this.#replacing = undefined;
+    if (replacing !== undefined) {
+      await replacing(this.#owned);
+      if (this.#owned?.isLost) this.#lose();
+      return true;
+    }
     if (this.#owned === undefined) return this.#standBy();
     const advanced = await this.#owned.step();
     if (this.#owned.isLost) this.#lose();
@@ -175,6 +200,9 @@ export class LogFollower {
     if (row.version > task.version && row.owner !== node) {
       throw new Error(`${task.name} belongs to its version ${row.version} now.`);
     }
+    const isReplaced = this.#generation !== undefined && row.generation > this.#generation;
+    this.#generation = Math.max(row.generation, this.#generation ?? 0);
+    if (isReplaced) task.replaced();
     const owner = node !== undefined && row.owner === node ? node : undefined;
     // The owner knows better how far it has come than a row that was read a moment ago.
     const isAgain = owner !== undefined && owner === this.#owned?.owner;
@@ -191,15 +219,11 @@ export class LogFollower {
       if (row.position < this.#position) this.#moveTo(row.position);
       return;
     }
-    const isOutdated = row.version < task.version;
-    if (isOutdated) {
-      await task.reset(owner);
-      await this.#loadParking();
-    }
-    const position = isOutdated ? 0 : row.position;
+    if (row.rowsVersion < task.version) await task.outdated(owner);
+    const { position } = row;
     // Whoever was at work here before died in the middle of an event, or again and again before it had come further.
     const isSuspicious =
-      (!isOutdated && row.attempted > position) ||
+      row.attempted > position ||
       (!isAgain && ((await this.#checkpoints.attempt(owner, position)) ?? 0) > CARELESS_STARTS);
     const { parking } = this;
     const { signal } = this.#stopped;
@@ -225,6 +249,17 @@ export class LogFollower {
     if (concerned.length > 0 && (await this.parking.hasChanged())) await this.#loadParking();
     this.#moveTo(last.position);
     task.observe(concerned);
+    return true;
+  }
+
+  async #replace(
+    owned: OwnedFollower | undefined,
+    replace: (standstill: Standstill) => Promise<boolean>,
+  ): Promise<boolean> {
+    if (owned === undefined || !(await owned.replace(replace))) return false;
+    this.#generation = (this.#generation ?? 0) + 1;
+    this.#parts.task.replaced();
+    await this.#loadParking();
     return true;
   }
 

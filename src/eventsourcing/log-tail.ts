@@ -2,6 +2,8 @@ import type { RecordedEvent } from './event.ts';
 import type { EventLog } from './event-log.ts';
 
 const KEPT_EVENTS = 8_192;
+/** It does no harm to be told twice that somebody is forgotten. */
+const MAX_HEARD = 10_000;
 
 interface Ahead {
   readonly events: readonly RecordedEvent[];
@@ -23,12 +25,20 @@ export class LogTail {
   readonly #followers = new Set<() => void>();
   /** Appends of this process that are under way. */
   readonly #appending = new Set<symbol>();
+  /** Where events were seen that somebody is forgotten with. */
+  readonly #heard = new Set<number>();
+  readonly #onForgotten: ((subjects: readonly string[]) => void) | undefined;
   /** Positions that another process spoke of. */
   #announced: { readonly position: number; readonly after: Set<symbol> }[] = [];
 
-  constructor(log: EventLog, head: number) {
+  /**
+   * @param onForgotten called when it is seen that somebody is forgotten, before anybody is given that event: whatever of
+   *   them is in memory has to go
+   */
+  constructor(log: EventLog, head: number, onForgotten?: (subjects: readonly string[]) => void) {
     this.#log = log;
     this.#head = head;
+    this.#onForgotten = onForgotten;
   }
 
   /** The highest position that is known to be committed. */
@@ -82,7 +92,24 @@ export class LogTail {
     } else {
       this.#recent = [];
     }
+    // What they said is among these, perhaps, as it was before it was sealed.
+    if (this.#hasForgotten(events)) this.#recent = [];
     this.advance(last.position);
+  }
+
+  /** @returns whether it is seen for the first time that somebody is forgotten with one of these */
+  #hasForgotten(events: readonly RecordedEvent[]): boolean {
+    if (this.#onForgotten === undefined) return false;
+    const { forgetting } = this.#log;
+    const news = events.filter(({ type, position }) => forgetting.has(type) && !this.#heard.has(position));
+    if (news.length === 0) return false;
+    for (const { position } of news) this.#heard.add(position);
+    for (const position of this.#heard) {
+      if (this.#heard.size <= MAX_HEARD) break;
+      this.#heard.delete(position);
+    }
+    this.#onForgotten(this.#log.forgottenBy(news));
+    return true;
   }
 
   /** Learns that the log has grown to a position, by whomever. */
@@ -101,7 +128,11 @@ export class LogTail {
 
   async read(after: number, limit: number): Promise<readonly RecordedEvent[]> {
     const first = this.#recent[0]?.position;
-    if (first === undefined || after + 1 < first) return this.#log.readAfter(after, limit);
+    if (first === undefined || after + 1 < first) {
+      const events = await this.#log.readAfter(after, limit);
+      // These were opened before this process knew of it.
+      return this.#hasForgotten(events) ? this.#log.readAfter(after, limit) : events;
+    }
     const start = after + 1 - first;
     return this.#recent.slice(start, start + limit);
   }
@@ -112,6 +143,11 @@ export class LogTail {
     const known = positions.flatMap((position) => this.#recent[position - first] ?? []);
     const missing = positions.filter((position) => this.#recent[position - first] === undefined);
     return missing.length === 0 ? inOrder(known) : inOrder([...known, ...(await this.#log.readAt(missing))]);
+  }
+
+  /** How many follow it. */
+  get followerCount(): number {
+    return this.#followers.size;
   }
 
   /** Rings whenever the head has moved. @returns stops it */

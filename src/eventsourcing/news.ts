@@ -20,6 +20,8 @@ export interface NewsParts {
   readonly scheduler: Scheduler;
   readonly commandWatch: CommandWatch;
   readonly followers: readonly LogFollower[];
+  /** Called where a rebuild may have been begun or ended, or a projection may have become this node's. */
+  onRebuild(): void;
 }
 
 /**
@@ -57,9 +59,9 @@ export class News {
     await Promise.all([this.#polling, this.#notifications?.stop()]);
   }
 
-  /** `log <position>`, `checkpoint <position> <name>`, `queue`, `work` or `nodes`. */
+  /** `log <position>`, `checkpoint <position> <name>`, `queue`, `work`, `rebuild` or `nodes`. */
   hear(word: string): void {
-    const { tail, node, scheduler, commandWatch, followers } = this.#parts;
+    const { tail, node, scheduler, commandWatch, followers, onRebuild } = this.#parts;
     const [what, position, name] = word.split(' ');
     switch (what) {
       case 'log':
@@ -77,6 +79,9 @@ export class News {
       case 'nodes':
         node.refresh();
         return;
+      case 'rebuild':
+        onRebuild();
+        return;
       default:
     }
   }
@@ -92,7 +97,7 @@ export class News {
   async #look(): Promise<void> {
     try {
       await this.#parts.tail.refresh();
-      for (const word of ['work', 'nodes']) this.hear(word);
+      for (const word of ['work', 'nodes', 'rebuild']) this.hear(word);
     } catch {
       // The next look is soon; whoever needs the database now is told by their own statement.
     }

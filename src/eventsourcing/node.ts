@@ -7,7 +7,9 @@ import type { Logger } from '../platform/logger.ts';
 import { type CheckpointRow, checkpointRow } from './checkpoints.ts';
 import type { LogFollower } from './log-follower.ts';
 
-const JOIN = `INSERT INTO nodes (id, expires_at) VALUES ($1::uuid, clock_timestamp() + make_interval(secs => $2::float8))`;
+const JOIN = `
+  INSERT INTO nodes (id, expires_at, master_key_ids)
+  VALUES ($1::uuid, clock_timestamp() + make_interval(secs => $2::float8), $3::text[])`;
 const ALONE = 'DELETE FROM nodes';
 const KEEP_ALIVE = 'SELECT keep_alive($1::uuid, $2::float8) AS alive';
 const SWEEP = 'SELECT sweep_nodes()::text';
@@ -26,6 +28,8 @@ export interface NodeParts {
   readonly followers: readonly LogFollower[];
   /** No other process can reach the store. */
   readonly isAlone: boolean;
+  /** Of the master keys that it knows: the store may go over to one that all nodes know. */
+  readonly masterKeyIds: readonly string[];
   /** How long it is taken for alive without a word, in seconds. */
   readonly leaseSeconds: number;
 }
@@ -123,9 +127,9 @@ export class Node {
   }
 
   async #join(): Promise<void> {
-    const { client, ids, isAlone, leaseSeconds } = this.#parts;
+    const { client, ids, isAlone, leaseSeconds, masterKeyIds } = this.#parts;
     const id = ids.ordered();
-    await client.query(JOIN, id, isAlone ? FOR_EVER_SECONDS : leaseSeconds);
+    await client.query(JOIN, id, isAlone ? FOR_EVER_SECONDS : leaseSeconds, masterKeyIds);
     this.#id = id;
   }
 

@@ -36,6 +36,14 @@ export interface OwnedFollowerParts {
   moveTo(position: number): void;
 }
 
+/** Where a follower stands while all that it made is replaced. */
+export interface Standstill {
+  readonly owner: string;
+  /** Where the stored checkpoint is; nothing between this and `position` concerns the follower. */
+  readonly from: number;
+  readonly position: number;
+}
+
 /** What the owner of a follower does: handles events, tries again what fails, parks what fails for good. */
 export class OwnedFollower {
   /** The checkpoint turned out to be another node's. */
@@ -83,6 +91,21 @@ export class OwnedFollower {
     if (isCareful) await this.#handleOne(events.find((event) => task.concerns(event)) ?? last);
     else await this.#handleAll(events, last.position);
     return true;
+  }
+
+  /**
+   * Lets all that was made be replaced: nothing else of this follower is under way.
+   * @param replace puts what was made elsewhere in its place and moves the checkpoint to `position`, together
+   * @returns whether it did
+   */
+  async replace(replace: (standstill: Standstill) => Promise<boolean>): Promise<boolean> {
+    const standstill = { owner: this.owner, from: this.#saved, position: this.#position };
+    // If it throws, it may have been done all the same: the checkpoint is looked at anew.
+    this.isLost = true;
+    const isReplaced = await replace(standstill);
+    this.isLost = false;
+    if (isReplaced) this.#saved = standstill.position;
+    return isReplaced;
   }
 
   /** Gives the checkpoint back, for another node to take at once. */

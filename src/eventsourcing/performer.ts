@@ -3,7 +3,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { AcceptedCommand } from './accepted-command.ts';
 import type { Aggregate } from './aggregate.ts';
 import type { CommandRecords } from './command-records.ts';
-import type { EventLog } from './event-log.ts';
+import type { StreamStates } from './stream-states.ts';
 
 /** A command whose work lies outside: what its performer is told. */
 export interface PerformedCommand {
@@ -43,7 +43,7 @@ const inputs = z.record(z.string(), z.unknown());
 
 export interface PerformerParts {
   readonly performers: ReadonlyMap<string, Performer>;
-  readonly log: EventLog;
+  readonly states: StreamStates;
   readonly commandRecords: CommandRecords;
   readonly clock: Clock;
 }
@@ -60,7 +60,7 @@ export class Performers {
     }
   }
 
-  /** @throws {PerformerFailed} */
+  /** @throws {PerformerFailed} @throws {UnreadableEvent} nothing was asked of the performer */
   async perform(
     { definition, aggregate, streamId, data }: Pick<AcceptedCommand, 'definition' | 'aggregate' | 'streamId' | 'data'>,
     commandId: string,
@@ -68,9 +68,9 @@ export class Performers {
   ): Promise<unknown> {
     const performer = this.#parts.performers.get(definition.name);
     if (performer === undefined) throw new Error(`Nobody performs ${definition.name}.`);
-    const { initialState, evolve } = aggregate.decider;
-    const events = await this.#parts.log.readStreams([streamId]);
-    const state = events.reduce((it, event) => evolve(it, event), initialState);
+    const loaded = (await this.#parts.states.load(new Map([[streamId, aggregate]]))).get(streamId);
+    if (loaded?.unreadable !== undefined) throw loaded.unreadable;
+    const state = loaded?.state ?? aggregate.decider.initialState;
     const now = this.#parts.clock.now();
     try {
       return await performer({ commandId, data, state, attempts, now, inputOf: (id) => this.#inputOf(id) });

@@ -45,6 +45,13 @@ export class PersistentMap<Value> implements Iterable<readonly [string, Value]> 
     return new PersistentMap<Value>(undefined, 0);
   }
 
+  /** Of keys that differ, the same map whatever their order; of one key the last value counts. */
+  static from<Value>(entries: Iterable<readonly [string, Value]>): PersistentMap<Value> {
+    let map = PersistentMap.empty<Value>();
+    for (const [key, value] of entries) map = map.set(key, value);
+    return map;
+  }
+
   get(key: string): Value | undefined {
     return this.#leaf(key)?.value;
   }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type Aggregate, type CommandDefinition, defineCommand, type FactLoader } from './aggregate.ts';
 import type { AnyCommand, AnyEvent, DecisionContext } from './decider.ts';
 import { refusalCommand, timerCommand } from './effect-work.ts';
-import type { RecordedEvent } from './event.ts';
+import { mustBeReadable, type RecordedEvent } from './event.ts';
 import type { ProcessContext, ProcessInput, ProcessManager } from './process-manager.ts';
 import { storedRejection } from './rejection.ts';
 
@@ -80,6 +80,7 @@ function decide(
     const { instanceId, position } = messageInput.parse(data);
     const event = facts.get(positionKey(position));
     if (event === undefined) throw new Error(`There is no event at position ${position}.`);
+    mustBeReadable(event);
     const input = { kind: 'message', message: process.messageOf(event), at: event.recordedAt } as const;
     return [...process.decide(input, state, { instanceId, now })];
   }
@@ -99,6 +100,7 @@ function decideLatest(
   const { latest } = process;
   const event = latest === undefined ? undefined : facts.get(newestKey(latest.streamOf(context.instanceId)));
   if (latest === undefined || event === undefined) return [];
+  mustBeReadable(event);
   return process.decide({ kind: 'message', message: latest.messageOf(event), at: event.recordedAt }, state, context);
 }
 

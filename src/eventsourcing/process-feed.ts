@@ -4,7 +4,7 @@ import { shortQueuedCommand } from './append-format.ts';
 import type { NewQueuedCommand } from './append-unit.ts';
 import type { CheckpointMove } from './checkpoints.ts';
 import { idCausedBy } from './effect-work.ts';
-import type { RecordedEvent } from './event.ts';
+import { mustBeReadable, type RecordedEvent } from './event.ts';
 import type { FollowerTask } from './follower-task.ts';
 import { messageCommand } from './process-aggregate.ts';
 import type { ProcessManager } from './process-manager.ts';
@@ -38,11 +38,14 @@ export class ProcessFeed implements FollowerTask {
     return this.#eventTypes.has(type);
   }
 
+  /** @throws {UnreadableEvent} its instance cannot be told: it is parked by its stream, for a newer server to take it */
   laneOf(event: RecordedEvent): string {
+    mustBeReadable(event);
     return this.#process.instanceOf(event) ?? '';
   }
 
   async handle(events: readonly RecordedEvent[], move: CheckpointMove): Promise<(() => void) | undefined> {
+    for (const event of events) mustBeReadable(event);
     const commands = events.flatMap((event) => {
       const instanceId = this.#process.instanceOf(event);
       return instanceId === undefined ? [] : [shortQueuedCommand(this.#message(event, instanceId))];
@@ -70,8 +73,10 @@ export class ProcessFeed implements FollowerTask {
 
   parked(): void {}
 
-  /** What was fed already is recognised by its id. */
-  async reset(): Promise<void> {}
+  /** What was fed stays fed: nothing is replaced. */
+  async outdated(): Promise<void> {}
+
+  replaced(): void {}
 
   #message({ eventId, position, correlationId }: RecordedEvent, instanceId: string): NewQueuedCommand {
     const { name } = this.#process;

@@ -6,10 +6,15 @@ export interface ProjectedRow {
   readonly position: number;
 }
 
+/** The name of what follows the log for a projection: of its checkpoint and its dead letters. */
+export function followerOf(projection: string): string {
+  return `projection:${projection}`;
+}
+
 /** A fold of events into a read table. Pure: the same code serves the live table, a rebuild, and a view of the past. */
 export interface Projection<Row extends ProjectedRow = ProjectedRow> {
   readonly name: string;
-  /** Raised when the fold or the table changes: the rows of another version are thrown away and folded anew. */
+  /** Raised when the fold or the table changes: the rows of another version are served until they are rebuilt. */
   readonly version: number;
   readonly table: ReadTable<Row>;
   /** Types of the events that may change a row; all others are passed over. */
@@ -20,4 +25,9 @@ export interface Projection<Row extends ProjectedRow = ProjectedRow> {
   evolveRow(row: Row | undefined, event: RecordedEvent): Row | undefined;
   /** The streams that make a row: where the events since a position are looked for. */
   streamsOf(row: Row): readonly string[];
+  /**
+   * Whether the newest event of a stream says all that the stream adds to a row, whatever came before it: so a row of the
+   * past is folded from that one event, however long the stream is.
+   */
+  isSaidByNewest?(streamId: string): boolean;
 }

@@ -1,12 +1,16 @@
 import { LRUCache } from 'lru-cache';
+import type { Clock } from '../platform/clock.ts';
 import type { SqlClient } from '../platform/database.ts';
 import type { CheckpointMove } from './checkpoints.ts';
-import type { RecordedEvent } from './event.ts';
+import { mustBeReadable, type RecordedEvent } from './event.ts';
+import type { EventLog } from './event-log.ts';
 import type { FollowerTask } from './follower-task.ts';
-import type { ProjectedRow, Projection } from './projection.ts';
+import { followerOf, type ProjectedRow, type Projection } from './projection.ts';
 import type { ReadRows } from './read-table.ts';
 
 const CACHED_ROWS = 10_000;
+
+const REBUILD_OUTDATED = 'SELECT rebuild_outdated($1, $2::uuid, $3::timestamptz)::text';
 
 /** A row that was changed by events, as committed. */
 export interface RowChange<Row> {
@@ -20,11 +24,17 @@ export interface RowChange<Row> {
 export interface ProjectorParts<Row extends ProjectedRow> {
   readonly projection: Projection<Row>;
   readonly rows: ReadRows<Row>;
+  readonly log: Pick<EventLog, 'forgetting' | 'forgottenBy'>;
   readonly client: SqlClient;
+  readonly clock: Clock;
   /** Called after each commit, in order. */
   onCommit(changes: readonly RowChange<Row>[]): void;
   /** Called where another node has changed rows: which, but not to what. Without keys it may be any. */
   onChanged(keys?: readonly string[]): void;
+  /** Called where all rows were replaced by rebuilt ones. */
+  onReplaced(): void;
+  /** Called where somebody is forgotten: after rows were purged, and perhaps before. */
+  onForgotten(): void;
   /** Called where events were parked: of some row, or of a stream of which the row cannot be told. */
   onParked(): void;
 }
@@ -35,13 +45,16 @@ export class Projector<Row extends ProjectedRow> implements FollowerTask {
   readonly version: number;
   readonly #parts: ProjectorParts<Row>;
   readonly #eventTypes: ReadonlySet<string>;
+  readonly #forgetting: ReadonlySet<string>;
   /** Rows as this process last committed them; thrown away as soon as another process has written. */
   readonly #committed = new LRUCache<string, { row: Row }>({ max: CACHED_ROWS });
+  #epoch = 0;
 
   constructor(parts: ProjectorParts<Row>) {
     this.#parts = parts;
     this.#eventTypes = new Set(parts.projection.eventTypes);
-    this.name = `projection:${parts.projection.name}`;
+    this.#forgetting = parts.log.forgetting;
+    this.name = followerOf(parts.projection.name);
     this.version = parts.projection.version;
   }
 
@@ -50,10 +63,13 @@ export class Projector<Row extends ProjectedRow> implements FollowerTask {
   }
 
   concerns({ type }: RecordedEvent): boolean {
-    return this.#eventTypes.has(type);
+    return this.#eventTypes.has(type) || (this.#forgetting.has(type) && this.#parts.rows.isPersonal);
   }
 
+  /** @throws {UnreadableEvent} its row cannot be told: it is parked by its stream, for a newer server to take it */
   laneOf(event: RecordedEvent): string {
+    mustBeReadable(event);
+    if (!this.#eventTypes.has(event.type)) return `forgotten ${event.streamId}`;
     return this.#parts.projection.keyOf(event);
   }
 
@@ -62,18 +78,34 @@ export class Projector<Row extends ProjectedRow> implements FollowerTask {
     return this.#committed.get(key)?.row;
   }
 
-  /** Keeps a row at hand that was read from the table, unless this process has committed one meanwhile. */
-  remember(key: string, row: Row): void {
-    if (!this.#committed.has(key)) this.#committed.set(key, { row });
+  /** Rises whenever what was read before may have been replaced by something else. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /**
+   * Keeps a row at hand that was read from the table, unless this process has committed one meanwhile.
+   * @param readIn the epoch before it was read
+   */
+  remember(key: string, row: Row, readIn = this.#epoch): void {
+    if (readIn === this.#epoch && !this.#committed.has(key)) this.#committed.set(key, { row });
   }
 
   async handle(events: readonly RecordedEvent[], move: CheckpointMove): Promise<(() => void) | undefined> {
-    const changes = await this.#fold(events);
+    for (const event of events) mustBeReadable(event);
+    const forgotten = this.#parts.log.forgottenBy(events);
+    if (forgotten.length > 0) {
+      // Before the checkpoint moves: whoever dies in between does it again.
+      await this.#parts.rows.purge(forgotten);
+      this.#committed.clear();
+    }
+    const changes = await this.#fold(events.filter(({ type }) => this.#eventTypes.has(type)));
     const rows = changes.map(({ row }) => row);
     if (!(await this.#parts.rows.save(rows, move))) return undefined;
     return () => {
       for (const { key, row } of changes) this.#committed.set(key, { row });
       this.#parts.onCommit(changes);
+      if (forgotten.length > 0) this.#parts.onForgotten();
     };
   }
 
@@ -81,6 +113,7 @@ export class Projector<Row extends ProjectedRow> implements FollowerTask {
     if (events.length === 0) return;
     const keys = new Set<string>();
     for (const event of events) {
+      if (!this.#eventTypes.has(event.type)) continue;
       try {
         keys.add(this.#parts.projection.keyOf(event));
       } catch {
@@ -89,9 +122,17 @@ export class Projector<Row extends ProjectedRow> implements FollowerTask {
     }
     for (const key of keys) this.#committed.delete(key);
     this.#parts.onChanged([...keys]);
+    if (this.#parts.log.forgottenBy(events).length > 0) this.forgetPersons();
+  }
+
+  /** Somebody is forgotten: they may be in any row in memory. */
+  forgetPersons(): void {
+    if (this.#parts.rows.isPersonal) this.#committed.clear();
+    this.#parts.onForgotten();
   }
 
   forget(): void {
+    this.#epoch += 1;
     this.#committed.clear();
     this.#parts.onChanged();
   }
@@ -100,25 +141,15 @@ export class Projector<Row extends ProjectedRow> implements FollowerTask {
     this.#parts.onParked();
   }
 
-  /** The rows of another version of the code are thrown away, to be folded from the first event on. */
-  async reset(owner: string): Promise<void> {
-    const { client, projection } = this.#parts;
-    const { name, version } = this;
-    await client.prisma.$transaction([
-      client.prisma.checkpoint.updateMany({ where: { name, owner }, data: { version, position: 0, attempted: -1 } }),
-      // After the checkpoint is locked: who still writes by the old one has finished, or writes nothing any more.
-      ...[
-        `${projection.table.name} WHERE true`,
-        'parked_events WHERE source = $1',
-        'dead_letters WHERE source = $1',
-      ].map((outdated) =>
-        client.prisma.$executeRawUnsafe(
-          `DELETE FROM ${outdated} AND EXISTS (SELECT FROM checkpoints WHERE name = $1 AND owner = $2::uuid)`,
-          name,
-          owner,
-        ),
-      ),
-    ]);
+  /** The rows were folded by an older version of the code: they are served and folded on until they are rebuilt. */
+  async outdated(owner: string): Promise<void> {
+    await this.#parts.client.query(REBUILD_OUTDATED, this.name, owner, this.#parts.clock.now());
+  }
+
+  replaced(): void {
+    this.#epoch += 1;
+    this.#committed.clear();
+    this.#parts.onReplaced();
   }
 
   async #fold(events: readonly RecordedEvent[]): Promise<RowChange<Row>[]> {

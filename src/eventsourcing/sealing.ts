@@ -1,20 +1,28 @@
 import { createCipheriv, createDecipheriv, type KeyObject, randomFillSync } from 'node:crypto';
 import type { Json } from './json.ts';
+import type { SubjectKey } from './subject-key.ts';
 
-/** Says what is stored there, and in which form: another may come after it. */
-const VERSION = 'sealed1';
+/** Say what is stored there, and in which form. The first names no version of the key: it is sealed with version 1. */
+const OF_FIRST_KEY = 'sealed1';
+const OF_LATER_KEY = 'sealed2';
 const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 /**
- * A value as it is stored: `sealed1.<subject>.<nonce, tag and ciphertext>`, in base64url. The subject and the identity of
- * the field are authenticated, so what is moved to another place cannot be opened there.
+ * A value as it is stored: `sealed1.<subject>.<nonce, tag and ciphertext>`, in base64url; with a key that is not the
+ * subject's first, `sealed2.<subject>.<version of the key>.<nonce, tag and ciphertext>`. All that stands before, and the
+ * identity of the field, are authenticated, so what is moved to another place cannot be opened there.
  * @param subject whose key it is
  * @param identity of the field: what is stored, and which member of it
  */
-export function seal(value: Json, subject: string, key: KeyObject, identity: readonly string[]): string {
-  const head = headOf(subject);
+export function seal(
+  value: Json,
+  subject: string,
+  { key, version }: Pick<SubjectKey, 'key' | 'version'>,
+  identity: readonly string[],
+): string {
+  const head = headOf(subject, version);
   const nonce = nextNonce();
   const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(authenticated(head, identity));
@@ -22,11 +30,20 @@ export function seal(value: Json, subject: string, key: KeyObject, identity: rea
   return head + Buffer.concat([nonce, cipher.getAuthTag(), text]).toString('base64url');
 }
 
+/** Which key opens it; undefined for what was never sealed. */
+export function keyNameOf(sealed: unknown): { readonly subject: string; readonly version: number } | undefined {
+  if (typeof sealed !== 'string') return undefined;
+  const [form, subject, ...rest] = sealed.split('.');
+  if (subject === undefined) return undefined;
+  const named = Buffer.from(subject, 'base64url').toString('utf8');
+  if (form === OF_FIRST_KEY && rest.length === 1) return { subject: named, version: 1 };
+  if (form !== OF_LATER_KEY || rest.length !== 2 || !/^[1-9]\d{0,8}$/.test(rest[0] ?? '')) return undefined;
+  return { subject: named, version: Number(rest[0]) };
+}
+
 /** Whose key opens it; undefined for what was never sealed. */
 export function subjectOf(sealed: unknown): string | undefined {
-  if (typeof sealed !== 'string' || !sealed.startsWith(`${VERSION}.`)) return undefined;
-  const end = sealed.indexOf('.', VERSION.length + 1);
-  return end < 0 ? undefined : Buffer.from(sealed.slice(VERSION.length + 1, end), 'base64url').toString('utf8');
+  return keyNameOf(sealed)?.subject;
 }
 
 /** @returns undefined where it was changed or moved, or is of another key */
@@ -62,8 +79,9 @@ function nextNonce(): Buffer {
   return Buffer.from(nonces.subarray(nextByte - NONCE_BYTES, nextByte));
 }
 
-function headOf(subject: string): string {
-  return `${VERSION}.${Buffer.from(subject, 'utf8').toString('base64url')}.`;
+function headOf(subject: string, version: number): string {
+  const named = Buffer.from(subject, 'utf8').toString('base64url');
+  return version === 1 ? `${OF_FIRST_KEY}.${named}.` : `${OF_LATER_KEY}.${named}.${version}.`;
 }
 
 function authenticated(head: string, identity: readonly string[]): Buffer {

@@ -1,16 +1,16 @@
 import { z } from 'zod';
 import type { Json, JsonObject } from './json.ts';
-import { STORE_SUBJECT, type SubjectKeys } from './key-ring.ts';
 import { protectedFields, protectedMembers } from './protected-fields.ts';
-import { seal, subjectOf, unseal } from './sealing.ts';
+import { keyNameOf, seal, unseal } from './sealing.ts';
+import { type KeyNames, STORE_SUBJECT, type SubjectKeys } from './subject-key.ts';
 
 /** A value that may not be stored, with the reason. Nothing was written. */
 export class NotStorable extends Error {
   override readonly name = 'NotStorable';
 }
 
-/** What is stored: an event, the input of a command, a row of a read table. */
-export type StoredKind = 'event' | 'command' | 'row';
+/** What is stored: an event, the input of a command, a row of a read table, the state of an aggregate. */
+export type StoredKind = 'event' | 'command' | 'row' | 'snapshot';
 
 interface ProtectedMember {
   readonly name: string;
@@ -86,11 +86,11 @@ export class Shield {
     }
   }
 
-  /** Adds whose keys it takes to open what is stored. */
-  addSealedSubjects(wanted: Set<string>, stored: unknown): void {
+  /** Adds which keys it takes to open what is stored. */
+  addKeyNames(wanted: KeyNames, stored: unknown): void {
     for (const { name } of this.#members) {
-      const subject = subjectOf(membersOf(stored)[name]);
-      if (subject !== undefined) wanted.add(subject);
+      const named = keyNameOf(membersOf(stored)[name]);
+      if (named !== undefined) wanted.add(named.subject, named.version);
     }
   }
 
@@ -132,12 +132,24 @@ export class Shield {
     for (const { name } of this.#members) {
       const sealed = opened[name];
       if (sealed === undefined) continue;
-      const key = keys.get(subjectOf(sealed) ?? '\u0000');
-      const isOpen = typeof sealed === 'string' && key !== undefined && key !== null;
+      const named = keyNameOf(sealed);
+      const key = named && keys.get(named.subject)?.of(named.version);
+      const isOpen = typeof sealed === 'string' && key !== undefined;
       opened[name] = (isOpen ? unseal(sealed, key, this.#identity(id, name))?.value : null) ?? null;
     }
     for (const { name } of this.#hashes) opened[name] = null;
     return opened;
+  }
+
+  /** The personal members of each subject, and what is made of them: by the member that names whose they are. */
+  personalMembers(): ReadonlyMap<string, readonly string[]> {
+    const found = new Map<string, string[]>();
+    for (const { name, subject } of this.#members) {
+      if (subject === undefined) continue;
+      const hashes = this.#hashes.filter(({ of }) => of === name).map((it) => it.name);
+      found.set(subject, [...(found.get(subject) ?? []), name, ...hashes]);
+    }
+    return found;
   }
 
   /** Names of the secrets that a value has; undefined for none. */
@@ -156,10 +168,10 @@ export class Shield {
       : { ...membersOf(value), ...Object.fromEntries(names.map((name) => [name, null])) };
   }
 
-  /** The value as those may see it who have no right to what is personal in it. */
+  /** The value as those may see it who have no right to what is personal in it, nor to know whose that is. */
   withoutPersonal(value: Json): Json {
     const names = this.#members.flatMap(({ name, subject }) =>
-      subject === undefined || isAbsent(membersOf(value)[name]) ? [] : [name],
+      subject === undefined || membersOf(value)[name] === undefined ? [] : [name, subject],
     );
     return { ...membersOf(value), ...Object.fromEntries(names.map((name) => [name, null])) };
   }

@@ -11,8 +11,11 @@ import type { LogTail } from './log-tail.ts';
 import type { ProjectedRow, Projection } from './projection.ts';
 import { Projector } from './projector.ts';
 import { ReadRows } from './read-table.ts';
+import { LARGE_STEPS, Rebuild, SMALL_STEPS } from './rebuild.ts';
+import { type ClaimedRebuild, type Differences, RebuildStore } from './rebuild-store.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 import { RowReader } from './row-reader.ts';
+import { TypedEvents } from './typed-events.ts';
 
 export interface ViewParts<Row extends ProjectedRow> {
   readonly projection: Projection<Row>;
@@ -31,14 +34,16 @@ export interface ViewParts<Row extends ProjectedRow> {
 /** A projection at work: its rows, what keeps them up to date, and who watches them. */
 export class View<Row extends ProjectedRow> {
   readonly rows: ReadRows<Row>;
+  readonly projection: Projection<Row>;
   readonly projector: Projector<Row>;
   readonly follower: LogFollower;
   readonly live: LiveHub<Row>;
-  readonly #projection: Projection<Row>;
   readonly #reader: RowReader<Row>;
+  #rebuild: Rebuild<Row> | undefined;
+  readonly #rebuilding: (claimed: ClaimedRebuild, signal: AbortSignal) => Rebuild<Row>;
 
   constructor({ projection, database, codec, ...parts }: ViewParts<Row>) {
-    this.#projection = projection;
+    this.projection = projection;
     this.rows = new ReadRows(projection.table, database.derived, codec);
     this.#reader = new RowReader(this.rows);
     this.live = new LiveHub(
@@ -49,16 +54,41 @@ export class View<Row extends ProjectedRow> {
     this.projector = new Projector({
       projection,
       rows: this.rows,
+      log: parts.log,
       client: database.derived,
+      clock: parts.clock,
       onCommit: (changes) => this.live.committed(changes),
       onChanged: (keys) => {
         retryWhileAway(() => this.live.refresh(keys)).catch((error: unknown) => {
           parts.logger.warn({ err: error }, 'live rows could not be read');
         });
       },
+      onReplaced: () => {
+        retryWhileAway(() => this.live.replaced()).catch((error: unknown) => {
+          parts.logger.warn({ err: error }, 'live rows could not be read');
+        });
+      },
+      onForgotten: () => {
+        retryWhileAway(() => this.live.forget(this.rows.isPersonal)).catch((error: unknown) => {
+          parts.logger.warn({ err: error }, 'live rows could not be read');
+        });
+      },
       onParked: () => this.live.park((key, row) => this.#holds(key, row)),
     });
     this.follower = new LogFollower({ ...parts, task: this.projector, client: database.derived });
+    const rebuilding = {
+      projection,
+      live: this.rows,
+      rowsIn: (table: string) => new ReadRows(projection.table, database.derived, codec, table),
+      follower: this.follower,
+      events: new TypedEvents(database.log, parts.log, projection.eventTypes),
+      tail: parts.tail,
+      store: new RebuildStore(database.derived),
+      client: database.derived,
+      clock: parts.clock,
+      pace: database.engine === 'pglite' ? SMALL_STEPS : LARGE_STEPS,
+    };
+    this.#rebuilding = (claimed, signal) => new Rebuild({ ...rebuilding, signal }, claimed);
   }
 
   /** Whether an event of this row waits as a dead letter, or behind one: then the row is not up to date. */
@@ -67,9 +97,22 @@ export class View<Row extends ProjectedRow> {
     return this.#holds(key, await this.readCommitted(key));
   }
 
+  /** Folds the log anew beside the live rows, which are replaced at once in the end. */
+  async rebuild(claimed: ClaimedRebuild, signal: AbortSignal): Promise<Differences> {
+    this.#rebuild = this.#rebuilding(claimed, signal);
+    return this.#rebuild.run().finally(() => {
+      this.#rebuild = undefined;
+    });
+  }
+
+  /** Nothing stays in memory of rows that are being rebuilt: somebody in them is forgotten. */
+  forgetRebuilt(): void {
+    this.#rebuild?.forget();
+  }
+
   /** Whether this is the view of that projection: then its rows are of that projection's type. */
   isOf<Other extends ProjectedRow>(projection: Projection<Other>): this is View<Other> {
-    return this.#projection.name === projection.name;
+    return this.projection.name === projection.name;
   }
 
   /** A row as it stands in the read table. Reads that are made at the same time share one query. */
@@ -93,6 +136,7 @@ export class View<Row extends ProjectedRow> {
    */
   async facts(keys: readonly string[], isAlone: boolean): Promise<Map<string, Row>> {
     if (!isAlone) return this.rows.load(keys);
+    const { epoch } = this.projector;
     const rows = new Map<string, Row>();
     for (const key of keys) {
       const row = this.projector.committedRow(key);
@@ -100,13 +144,13 @@ export class View<Row extends ProjectedRow> {
     }
     const missing = keys.filter((key) => !rows.has(key));
     for (const [key, row] of await this.rows.load(missing)) {
-      this.projector.remember(key, row);
+      this.projector.remember(key, row, epoch);
       rows.set(key, row);
     }
     return rows;
   }
 
   #holds(key: string, row: Row | undefined): boolean {
-    return this.follower.parking.has(key, row === undefined ? [] : this.#projection.streamsOf(row));
+    return this.follower.parking.has(key, row === undefined ? [] : this.projection.streamsOf(row));
   }
 }

@@ -3,7 +3,7 @@ import RelayPlugin from '@pothos/plugin-relay';
 import './audience-plugin.ts';
 import type { RequestContext } from './context.ts';
 import { fault } from './faults.ts';
-import { decodeGlobalId, encodeGlobalId } from './global-id.ts';
+import { decodeGlobalId, encodeGlobalId, idAsOf } from './global-id.ts';
 import { type Scalars, scalars } from './scalars.ts';
 
 /** The largest page of a connection, and the one for a caller that names no size. */
@@ -25,7 +25,10 @@ export function createBuilder() {
     relay: {
       cursorType: 'String',
       encodeGlobalID: (typename, id) => encodeGlobalId(typename, String(id)),
-      decodeGlobalID: decodeGlobalId,
+      decodeGlobalID: (globalId) => {
+        const { typename, id, asOf } = decodeGlobalId(globalId);
+        return { typename, id: idAsOf(id, asOf) };
+      },
       idFieldOptions: { description: 'Its id, unique among all types.' },
       nodeTypeOptions: { description: 'Anything with an id of its own.', audience: 'public' },
       nodeQueryOptions: {

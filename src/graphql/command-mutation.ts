@@ -10,15 +10,19 @@ import {
   type Receipt,
   type Schedule,
 } from '../eventsourcing/command.ts';
-import { commandNotDone, validationFailed } from '../eventsourcing/rejection.ts';
+import { UnreadableEvent } from '../eventsourcing/event.ts';
+import { commandNotDone, validationFailed, versionConflict } from '../eventsourcing/rejection.ts';
 import { isUuid } from '../platform/column-values.ts';
 import type { BuilderTypes, SchemaBuilderOf } from './builder.ts';
 import type { RequestContext } from './context.ts';
 import { fault } from './faults.ts';
-import { encodeGlobalId, parseGlobalId } from './global-id.ts';
+import { encodeGlobalId, ofThePast, parseGlobalId } from './global-id.ts';
 import type { addReceipt } from './receipt.ts';
 import { fieldProblems, type RejectionShape, type Rejections, typenameOf } from './rejections.ts';
 import { type ScheduleInputRef, scheduleOf } from './schedule.ts';
+
+/** So often is read what a command's data is made of. */
+const MAX_READS = 5;
 
 /** What the input of every command may have beside its own fields. */
 interface CommandInput {
@@ -35,6 +39,11 @@ export interface CommandMutation<Input extends CommandInput, Entity, Payload> {
   readonly inputOptional?: boolean;
   /** The input as the command's data; a global id that cannot be one is left for the command's schema to refuse. */
   data(input: Input, context: RequestContext): Record<string, unknown> | Promise<Record<string, unknown>>;
+  /**
+   * The version that the data was read from, if it holds for that one alone: the command is decided on no other. Where the
+   * caller expects none, it is read again a few times if others were first. Undefined: for whatever version there is.
+   */
+  readAt?(data: Readonly<Record<string, unknown>>): number | undefined;
   /** Members of the command's data that have another name in the input. */
   readonly inputNames?: Readonly<Record<string, string>>;
   /** The type that a global id of the aggregate has; without one the aggregate's own id is what clients use. */
@@ -75,12 +84,15 @@ export function addCommandMutation(parts: CommandMutationParts, mutation: AnyCom
     resolveType: (value) => ('__typename' in value ? String(value.__typename) : payload.name),
   });
   const answer = async (sent: CommandInput, when: Schedule | undefined, context: RequestContext) => {
-    const request = await requestOf(mutation, sent, context);
-    if ('__typename' in request) return request;
-    const outcome = await run(request, when, context);
-    if (outcome.outcome === 'rejected') return shownRejection(mutation, request, outcome);
-    if (outcome.outcome === 'accepted') return shownPending(outcome.receipt);
-    return show(parts, mutation, outcome, context);
+    for (let reads = 1; ; reads += 1) {
+      const request = await requestOf(mutation, sent, context);
+      if ('__typename' in request) return request;
+      const outcome = await run(request, when, context);
+      if (reads < MAX_READS && wasOvertaken(mutation, sent, outcome)) continue;
+      if (outcome.outcome === 'rejected') return shownRejection(mutation, request, outcome);
+      if (outcome.outcome === 'accepted') return shownPending(outcome.receipt);
+      return show(parts, mutation, outcome, context);
+    }
   };
   builder.mutationField(field, (t) => {
     const options = {
@@ -130,25 +142,51 @@ async function requestOf(
   context: RequestContext,
 ): Promise<CommandRequest | RejectionShape> {
   const { commandId: sentId, expectedVersion, ...content } = sent;
-  if (typeof sentId === 'string' && !isUuid(sentId)) return badCommandId('must be a UUID');
+  if (typeof sentId === 'string' && !isUuid(sentId)) return invalidField('commandId', 'must be a UUID');
   if (typeof sentId === 'string' && sentId[14] === '8') {
-    return badCommandId('must not be a UUID of version 8: those are for what processes send');
+    return invalidField('commandId', 'must not be a UUID of version 8: those are for what processes send');
   }
+  const past = pastIdIn(content);
+  if (past !== undefined) return invalidField(past.field, ofThePast(past.typename));
   const commandId = sentId?.toLowerCase() ?? context.ids.ordered();
+  const data = await mutation.data(sent, context);
+  const readAt = mutation.readAt?.(data);
+  const expected = expectedVersion ?? undefined;
+  if (expected !== undefined && readAt !== undefined && expected > readAt) {
+    const rejection = versionConflict(expected, readAt);
+    return { __typename: 'VersionConflict', rejection, receipt: null, eventsSince: [] };
+  }
   return {
     commandId,
     name: mutation.command.name,
-    data: await mutation.data(sent, context),
-    sent: { ...content, expectedVersion: expectedVersion ?? undefined },
+    data,
+    sent: { ...content, expectedVersion: expected },
     actor: context.actor,
-    expectedVersion: expectedVersion ?? undefined,
+    expectedVersion: expected ?? readAt,
     correlationId: context.correlationId ?? context.ids.ordered(),
   };
 }
 
-function badCommandId(message: string): RejectionShape {
-  const rejection = validationFailed([{ path: ['commandId'], message }]);
+function invalidField(field: string, message: string): RejectionShape {
+  const rejection = validationFailed([{ path: [field], message }]);
   return { __typename: 'ValidationFailed', rejection, receipt: null, eventsSince: [] };
+}
+
+/** A field of the input that holds the id of something as of an earlier point: nothing can be done to that. */
+function pastIdIn(content: object): { readonly field: string; readonly typename: string } | undefined {
+  for (const [field, value] of Object.entries(content)) {
+    const parsed = field.endsWith('Id') && typeof value === 'string' ? parseGlobalId(value) : undefined;
+    if (parsed?.asOf !== undefined) return { field, typename: parsed.typename };
+  }
+  return undefined;
+}
+
+/** Others were first, after the command's data was read; its caller expects no version, so it may be read again. */
+function wasOvertaken({ readAt }: AnyCommandMutation, sent: CommandInput, outcome: CommandOutcome): boolean {
+  if (readAt === undefined || typeof sent.expectedVersion === 'number') return false;
+  return (
+    outcome.outcome === 'rejected' && outcome.receipt === undefined && outcome.rejection.code === 'VERSION_CONFLICT'
+  );
 }
 
 /** It is still to be done; or it ended without, and whoever waited for it must not wait on. */
@@ -172,6 +210,7 @@ async function run(
   } catch (error) {
     if (error instanceof Overloaded) throw fault('OVERLOADED', error.message);
     if (error instanceof Contended) throw fault('CONTENDED', error.message);
+    if (error instanceof UnreadableEvent) throw fault('UNREADABLE_EVENT', `Nothing was changed. ${error.message}`);
     if (error instanceof OutcomeUnknown) {
       throw fault(
         'UNAVAILABLE',
@@ -222,5 +261,5 @@ const commandData = z.record(z.string(), z.unknown());
 /** The raw id in a global id of this type; anything else as it is, for the command's schema to refuse. */
 export function rawIdOf(typename: string, globalId: string): string {
   const parsed = parseGlobalId(globalId);
-  return parsed?.typename === typename ? parsed.id : '';
+  return parsed?.typename === typename && parsed.asOf === undefined ? parsed.id : '';
 }

@@ -1,6 +1,6 @@
 import type { OutputRef } from '@pothos/core';
 import { z } from 'zod';
-import { type Actor, AUDIENCES, isAudience, isThemselvesOrStaff } from '../eventsourcing/actor.ts';
+import { type Actor, AUDIENCES, actsForStaff, isAudience, isThemselvesOrStaff } from '../eventsourcing/actor.ts';
 import type { EventDefinition, RecordedEvent } from '../eventsourcing/event.ts';
 import type { ActorRef } from './actor.ts';
 import type { SchemaBuilderOf } from './builder.ts';
@@ -13,7 +13,7 @@ export function addEventInterface(builder: SchemaBuilderOf, definitions: readonl
     description:
       'One event of the log. Every type of event is an object type that implements this and adds `payload`, typed. `recordedAt` never decreases as position grows. `data` is the payload as JSON, for generic tools.',
     audience: 'public',
-    resolveType: (event) => event.type,
+    resolveType: ({ type, unreadable }) => (unreadable === undefined ? type : UNKNOWN_EVENT),
     fields: (t) => ({
       eventId: t.id({ description: 'Its UUID.', resolve: (it) => it.eventId }),
       type: t.string({ description: 'What happened, in the past tense.', resolve: (it) => it.type }),
@@ -48,13 +48,29 @@ export function addEventInterface(builder: SchemaBuilderOf, definitions: readonl
       data: t.field({
         type: 'JSON',
         description: 'The payload as JSON, as far as it is for you.',
-        resolve: (it, _args, { actor: viewer }) => visibleData(byType.get(it.type), it.data, viewer),
+        resolve: (it, _args, { actor: viewer }) => visibleData(byType.get(it.type), it, viewer),
       }),
     }),
   });
 }
 
 export type EventInterface = ReturnType<typeof addEventInterface>;
+
+const UNKNOWN_EVENT = 'UnknownEvent';
+
+/** The type of what the log holds and this server cannot read. */
+export function addUnknownEvent(builder: SchemaBuilderOf, event: EventInterface): void {
+  builder.objectRef<RecordedEvent>(UNKNOWN_EVENT).implement({
+    description:
+      'An event that this server cannot read, most likely since a newer one wrote it. It is shown as it is stored, without what is protected, and nothing is made of it.',
+    audience: 'public',
+    interfaces: [event],
+    isTypeOf: (value) => eventType.safeParse(value).data?.unreadable !== undefined,
+    fields: (t) => ({
+      reason: t.string({ description: 'Why it cannot be read.', resolve: (it) => it.unreadable ?? '' }),
+    }),
+  });
+}
 
 /** A field's type in GraphQL, by the name that its zod schema carries as `meta({ graphql })`; its elements', of a list. */
 export type ValueTypes = Readonly<Record<string, OutputRef | 'Currency' | 'SafeInt' | 'JSON'>>;
@@ -85,7 +101,10 @@ export function addEventType(
     description: definition.description,
     audience: 'public',
     interfaces: [event],
-    isTypeOf: (value) => eventType.safeParse(value).data?.type === definition.type,
+    isTypeOf: (value) => {
+      const { type, unreadable } = eventType.safeParse(value).data ?? {};
+      return type === definition.type && unreadable === undefined;
+    },
     fields: (t) => ({
       payload: t.field({
         type: payload,
@@ -96,7 +115,7 @@ export function addEventType(
   });
 }
 
-const eventType = z.object({ type: z.string() });
+const eventType = z.object({ type: z.string(), unreadable: z.string().optional() });
 const payloadData = z.record(z.string(), z.unknown());
 const meta = z.object({
   audience: z.enum(AUDIENCES).default('public'),
@@ -153,7 +172,13 @@ function outputOf(schema: z.ZodType, valueTypes: ValueTypes): PayloadOutput {
 type ScalarName = 'ID' | 'DateTime' | 'String' | 'Int' | 'Boolean' | 'Currency' | 'SafeInt' | 'JSON';
 
 /** What an event tells this viewer: fields for others are left out. */
-function visibleData(definition: EventDefinition | undefined, data: unknown, viewer: Actor): unknown {
+export function visibleData(
+  definition: EventDefinition | undefined,
+  { data, unreadable }: RecordedEvent,
+  viewer: Actor,
+): unknown {
+  // Which of it is for others, only the definition could tell that this server does not know.
+  if (unreadable !== undefined) return actsForStaff(viewer) ? data : {};
   const hidden = (definition === undefined ? [] : membersOf(definition))
     .filter(([, schema]) => !isAudience(viewer, fieldMeta(schema).audience))
     .map(([name]) => name);

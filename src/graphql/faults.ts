@@ -11,7 +11,9 @@ export type FaultCode =
   | 'PROJECTION_PARKED'
   | 'OVERLOADED'
   | 'UNAVAILABLE'
-  | 'CONTENDED';
+  | 'CONTENDED'
+  | 'UNREADABLE_EVENT'
+  | 'OPERATION_TOO_COSTLY';
 
 /** An error that a client is told as it is: its message says what to do. */
 export function fault(code: FaultCode, message: string): GraphQLError {

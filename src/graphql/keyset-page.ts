@@ -31,12 +31,17 @@ export const TOTAL_COUNT = {
   resolve: (page: { count(): Promise<number | null> }) => page.count(),
 } as const;
 
+/** The cursor of a place in a list, by the list's name. */
+export function cursorAt(name: string, key: Keyset): string {
+  return Buffer.from(JSON.stringify([name, ...key])).toString('base64url');
+}
+
 /** One page of a list, with the way to its total. @throws the fault BAD_USER_INPUT */
 export async function keysetPage<Row, Key extends Keyset>(args: PageArguments, list: KeysetList<Row, Key>) {
   if ((args.first ?? 0) < 0 || (args.last ?? 0) < 0) {
     throw fault('BAD_USER_INPUT', 'first and last must not be negative.');
   }
-  const toCursor = (row: Row) => Buffer.from(JSON.stringify([list.name, ...list.keyOf(row)])).toString('base64url');
+  const toCursor = (row: Row) => cursorAt(list.name, list.keyOf(row));
   const page = await resolveCursorConnection<Promise<Row[]>>(
     { args, defaultSize: DEFAULT_PAGE, maxSize: MAX_PAGE, toCursor },
     ({ after, before, limit, inverted }) =>

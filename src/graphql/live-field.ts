@@ -40,7 +40,8 @@ export async function waitFor<Row extends ProjectedRow>(
   if (await view.isParked(key)) throw parked();
 }
 
-function parked() {
+/** What waits for an operator is not shown as if it were up to date. */
+export function parked() {
   return fault(
     'PROJECTION_PARKED',
     'A change of this could not be applied, and waits for an operator. Ask again later, or without minPosition for what there is.',

@@ -5,11 +5,12 @@ import type { ProjectedRow } from '../eventsourcing/projection.ts';
 import { addActor } from './actor.ts';
 import { type BuilderTypes, createBuilder } from './builder.ts';
 import { addCommandMutation, type CommandMutation } from './command-mutation.ts';
-import { addEventInterface, addEventType, type ValueTypes } from './events.ts';
+import { addEventInterface, addEventType, addUnknownEvent, type ValueTypes } from './events.ts';
 import { addChangeType } from './live-field.ts';
 import { addReceipt } from './receipt.ts';
 import { addRejections } from './rejections.ts';
 import { addScheduleInput } from './schedule.ts';
+import { addAsOfInput } from './time-travel.ts';
 
 /**
  * What a context declares its part of the schema with.
@@ -23,6 +24,7 @@ export function createSchemaKit(aggregates: readonly Aggregate[], otherEvents: r
   const receipts = addReceipt(builder);
   const rejections = addRejections(builder, receipts, event);
   const schedule = addScheduleInput(builder);
+  const asOf = addAsOfInput(builder);
   const eventTypes = new Map(
     aggregates.flatMap(({ commands, events }) => commands.map(({ name }) => [name, events.map(({ type }) => type)])),
   );
@@ -34,8 +36,11 @@ export function createSchemaKit(aggregates: readonly Aggregate[], otherEvents: r
     receipt: receipts.receipt,
     commandStatus: receipts.status,
     rejections,
+    /** The argument that names an earlier point. */
+    asOf,
     /** Declares the object types of all events. */
     addEventTypes(valueTypes: ValueTypes): void {
+      addUnknownEvent(builder, event);
       for (const definition of definitions) addEventType(builder, event, valueTypes, definition);
     },
     addCommandMutation<Input extends object, Entity, Payload extends object>(

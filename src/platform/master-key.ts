@@ -1,9 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const MASTER_KEY_BYTES = 32;
 const FILE = 'master.key';
+/** What the store is going over to. */
+const NEW_FILE = 'master.key.new';
 
 /** There is no master key, or it is none. Its message says what to do. */
 export class NoMasterKey extends Error {
@@ -19,6 +21,8 @@ export interface MasterKeyLogger {
 export interface MasterKeySettings {
   /** MASTER_KEY, if it is set. */
   readonly fromEnvironment?: string | undefined;
+  /** MASTER_KEY_PREVIOUS, if it is set: the store may use that one yet. */
+  readonly previous?: string | undefined;
   readonly dataDir: string;
   /** The store has keys already: then a new master key would be of no use. */
   readonly isStoreKeyed: boolean;
@@ -66,6 +70,42 @@ export function loadMasterKey(settings: MasterKeySettings, logger: MasterKeyLogg
   if (isShared)
     logger.warn(said, 'every other process of this database needs the same key: set MASTER_KEY to what the file says');
   return key;
+}
+
+/** The master keys that a process knows: what it was given, and what the store comes from, or goes over to. */
+export interface KnownMasterKeys {
+  readonly masterKey: Buffer;
+  readonly otherMasterKeys: readonly Buffer[];
+  /** A change to another master key was begun: what the store is to go over to. Undefined where there is none. */
+  readonly next: Buffer | undefined;
+}
+
+/** All master keys that this process is to know. @throws {NoMasterKey} */
+export function loadMasterKeys(settings: MasterKeySettings, logger: MasterKeyLogger): KnownMasterKeys {
+  const masterKey = loadMasterKey(settings, logger);
+  if (settings.fromEnvironment === undefined) {
+    const next = readKey(join(settings.dataDir, NEW_FILE));
+    return { masterKey, otherMasterKeys: next === undefined ? [] : [next], next };
+  }
+  if (settings.previous === undefined) return { masterKey, otherMasterKeys: [], next: undefined };
+  const previous = parseMasterKey(settings.previous);
+  if (previous === undefined)
+    throw new NoMasterKey(`MASTER_KEY_PREVIOUS must be ${MASTER_KEY_BYTES} bytes, like MASTER_KEY.`);
+  return { masterKey, otherMasterKeys: [previous], next: masterKey };
+}
+
+/** Makes the file of a new master key beside the one in use; one that is there already stays. */
+export function makeNextMasterKey(dataDir: string): Buffer {
+  const path = join(dataDir, NEW_FILE);
+  if (readKey(path) === undefined) makeKey(dataDir, path);
+  const key = readKey(path);
+  if (key === undefined) throw new NoMasterKey(`${path} could not be made.`);
+  return key;
+}
+
+/** The new master key takes the place of the one before, whose file is gone then: every key of the store is wrapped with it. */
+export function adoptNextMasterKey(dataDir: string): void {
+  renameSync(join(dataDir, NEW_FILE), join(dataDir, FILE));
 }
 
 function readKey(path: string): Buffer | undefined {

@@ -4,6 +4,7 @@ import type { ProcessEffect } from '../eventsourcing/process-manager.ts';
 import { illegalState } from '../eventsourcing/rejection.ts';
 import type { CheckoutEvent } from './checkout-events.ts';
 import { PAYMENT_TIMER } from './checkout-failures.ts';
+import { isForgotten } from './checkout-messages.ts';
 import { type CheckoutRequest, closingOther, requestsFor } from './checkout-requests.ts';
 import { type Checkout, type CheckoutState, hasBegun, refundTimer, stepTimer } from './checkout-state.ts';
 import type { CheckoutStep } from './checkout-steps.ts';
@@ -25,6 +26,8 @@ export function effectsOfCheckout(
     steps.flatMap((step) => sending(...requestsFor(step, state, orderId, provider)));
   switch (event.type) {
     case 'CheckoutStarted':
+      // It is refused in the same breath: nothing must be taken for it.
+      if (isForgotten(state)) return [];
       return send(state.couponCode === null ? 'ReserveStock' : 'RedeemCoupon');
     case 'CheckoutIdTaken':
       return sending(closingOther(event.data.cartId, orderId));
@@ -120,8 +123,11 @@ export function effectsOfCheckout(
       const { command, retryAt } = event.data;
       return [{ kind: 'setTimer', timer: stepTimer(command), dueAt: new Date(retryAt) }];
     }
-    case 'CheckoutStepRetried':
-      return send(event.data.command);
+    case 'CheckoutStepRetried': {
+      const { command } = event.data;
+      // It may be retried before its time.
+      return [{ kind: 'cancelTimer', timer: stepTimer(command) }, ...send(command)];
+    }
     default:
       return event satisfies never;
   }

@@ -7,7 +7,7 @@ import type { ProcessContext } from '../eventsourcing/process-manager.ts';
 import { illegalState } from '../eventsourcing/rejection.ts';
 import type { CheckoutEvent } from './checkout-events.ts';
 import { attemptOf, retryTime } from './checkout-retries.ts';
-import { type Checkout, type CheckoutState, hasBegun, refundTimer } from './checkout-state.ts';
+import { type Checkout, type CheckoutState, hasBegun, refundTimer, stepTimer } from './checkout-state.ts';
 
 export type CheckoutMessage =
   | CartCheckOutRequested
@@ -36,7 +36,10 @@ export function onMessage(
   settings: CheckoutSettings,
 ): readonly CheckoutEvent[] {
   if (message.type === 'CartCheckOutRequested') {
-    if (!hasBegun(state)) return [started(message, now, settings)];
+    if (!hasBegun(state)) {
+      const begun = started(message, now, settings);
+      return isForgotten(message) ? [begun, { type: 'CheckoutRefused', data: { rejection: FORGOTTEN } }] : [begun];
+    }
     // Clients may choose the id of an order: this one is somebody's already.
     const { cartId, commandId } = message;
     return state.asked.has(commandId) ? [] : [{ type: 'CheckoutIdTaken', data: { cartId, commandId } }];
@@ -99,11 +102,9 @@ export function onMessage(
     case 'PaymentRefundFailed':
       return onPayment(message, state, now);
     case 'ShipmentPrepared':
-      return phase === 'shipping' && !state.isPrepared ? [{ type: 'CheckoutShipmentPrepared', data: { orderId } }] : [];
-    case 'ShipmentHandedOver': {
-      const { carrier, trackingCode } = message;
-      return phase === 'shipping' ? [{ type: 'CheckoutShippingBegan', data: { carrier, trackingCode } }] : [];
-    }
+      return phase === 'shipping' && !state.isPrepared ? onPrepared(state, orderId) : [];
+    case 'ShipmentHandedOver':
+      return phase === 'shipping' ? onHandedOver(message, state) : [];
     case 'ShipmentDelivered':
       return phase === 'on the way' ? [{ type: 'CheckoutDelivered', data: { orderId } }] : [];
     case 'ShipmentCancelled':
@@ -114,6 +115,16 @@ export function onMessage(
       return [];
   }
 }
+
+/** Forgotten between check-out and this, or before: nothing can be sent to whom nobody knows. */
+export function isForgotten({ email, shippingAddress }: Pick<Checkout, 'email' | 'shippingAddress'>): boolean {
+  return email === null || shippingAddress === null;
+}
+
+const FORGOTTEN = illegalState(
+  'FORGOTTEN',
+  'Whoever orders was forgotten: nothing is kept of them any more, so nothing can be sent. They need a new account.',
+);
 
 function started(message: CartCheckOutRequested, now: Date, { paymentLimitMs }: CheckoutSettings): CheckoutEvent {
   const { type: _, version: _version, orderId: _orderId, lines, discounts, ...rest } = message;
@@ -134,6 +145,24 @@ function started(message: CartCheckOutRequested, now: Date, { paymentLimitMs }: 
 function onPaid(state: Checkout, orderId: string): readonly CheckoutEvent[] {
   const paid = { type: 'CheckoutOrderPaid', data: { orderId } } as const;
   return state.cancellation === null ? [paid] : [paid, cancelled(orderId, CANCELLED_BY_CUSTOMER)];
+}
+
+/** A cancellation may have come before the shipment itself: it is there now. */
+function onPrepared({ retries }: Checkout, orderId: string): readonly CheckoutEvent[] {
+  const prepared = { type: 'CheckoutShipmentPrepared', data: { orderId } } as const;
+  const isCancelWaiting = retries.has(stepTimer('CancelShipment'));
+  return isCancelWaiting
+    ? [prepared, { type: 'CheckoutStepRetried', data: { command: 'CancelShipment' } }]
+    : [prepared];
+}
+
+/** Whoever waits for a cancellation need not wait any more, also where nobody could ask the carrier for it. */
+function onHandedOver(
+  { carrier, trackingCode }: Extract<ShipmentMessage, { type: 'ShipmentHandedOver' }>,
+  { cancellation }: Checkout,
+): readonly CheckoutEvent[] {
+  const began = { type: 'CheckoutShippingBegan', data: { carrier, trackingCode } } as const;
+  return cancellation === null ? [began] : [began, cancellationRefused(cancellation.commandId)];
 }
 
 function onCancellation(

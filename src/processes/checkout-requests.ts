@@ -89,7 +89,7 @@ export function requestsFor(
     case 'NoteOrderDelivered':
       return [{ type: step, data: { orderId, shipmentId: shipmentIdOf(orderId) } }];
     case 'CancelShipment':
-      return [{ type: step, data: { shipmentId: shipmentIdOf(orderId), reason } }];
+      return cancellation === null ? [] : [{ type: step, data: { shipmentId: shipmentIdOf(orderId), reason } }];
     case 'RefuseOrderCancellation':
       return [{ type: step, data: { orderId, reason: 'SHIPPED' } }];
     case 'CompleteOrderCancellation':

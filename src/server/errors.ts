@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { UnreadableEvent } from '../eventsourcing/event.ts';
 import { isDatabaseAway } from '../platform/failures.ts';
 import type { Logger } from '../platform/logger.ts';
 
@@ -20,6 +21,10 @@ export function maskErrorWith(logger: Logger): (error: unknown) => GraphQLError 
       // graphql-js itself: variables that do not fit their types.
       if (cause.path === undefined)
         return new GraphQLError(shortened(error), { ...place, extensions: { code: 'BAD_USER_INPUT' } });
+    }
+    if (cause instanceof UnreadableEvent) {
+      logger.error({ err: cause }, 'an event cannot be read');
+      return new GraphQLError(cause.message, { ...place, extensions: { code: 'UNREADABLE_EVENT' } });
     }
     if (isDatabaseAway(cause)) {
       logger.warn({ err: cause }, 'database away');

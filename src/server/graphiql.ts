@@ -109,4 +109,50 @@ query Order {
   }
   notifications(first: 10, orderId: "T3JkZXI6MjIyMjIyMjItMjIyMi00MjIyLTgyMjItMjIyMjIyMjIyMjIy") { nodes { subject status to sentAt } }
 }
+
+# 12. Nothing is ever lost. Change another cart five times.
+mutation FiveChanges {
+  begin: createCart(input: { newCartId: "33333333-3333-4333-8333-333333333333" }) { ...Now ...No }
+  first: addItemToCart(input: { cartId: "Q2FydDozMzMzMzMzMy0zMzMzLTQzMzMtODMzMy0zMzMzMzMzMzMzMzM", sku: "71053", quantity: 2 }) { ...Now ...No }
+  second: addItemToCart(input: { cartId: "Q2FydDozMzMzMzMzMy0zMzMzLTQzMzMtODMzMy0zMzMzMzMzMzMzMzM", sku: "16237", quantity: 1 }) { ...Now ...No }
+  third: changeItemQuantity(input: { cartId: "Q2FydDozMzMzMzMzMy0zMzMzLTQzMzMtODMzMy0zMzMzMzMzMzMzMzM", sku: "71053", quantity: 5 }) { ...Now ...No }
+  fourth: removeItemFromCart(input: { cartId: "Q2FydDozMzMzMzMzMy0zMzMzLTQzMzMtODMzMy0zMzMzMzMzMzMzMzM", sku: "16237" }) { ...Now ...No }
+  fifth: applyCoupon(input: { cartId: "Q2FydDozMzMzMzMzMy0zMzMzLTQzMzMtODMzMy0zMzMzMzMzMzMzMzM", code: "WELCOME10" }) { ...Now ...No }
+}
+fragment Now on CartPayload { cart { version itemCount total { amountMinor currency } } }
+fragment No on Rejection { code message }
+
+# 13. Look at it as of version 2: it has an id of its own.
+query CartThen {
+  cartAsOf(id: "Q2FydDozMzMzMzMzMy0zMzMzLTQzMzMtODMzMy0zMzMzMzMzMzMzMzM", asOf: { version: 2 }) {
+    id version updatedAt
+    lines { sku quantity unitPrice { amountMinor } }
+    total { amountMinor currency }
+  }
+}
+
+# 14. What has changed since?
+query Diff {
+  diff(aggregateType: "cart", aggregateId: "Q2FydDozMzMzMzMzMy0zMzMzLTQzMzMtODMzMy0zMzMzMzMzMzMzMzM", from: { version: 2 }) { path from to }
+}
+
+# 15. Back to version 3, under a commandId of our choice;
+#     undoCartChange would take back the last change only.
+mutation Restore {
+  restoreCart(input: { commandId: "44444444-4444-4444-8444-444444444444", cartId: "Q2FydDozMzMzMzMzMy0zMzMzLTQzMzMtODMzMy0zMzMzMzMzMzMzMzM", toVersion: 3 }) {
+    ... on CartPayload { cart { version lines { sku quantity } discounts { code } } receipt { position } }
+    ... on Rejection { code message }
+  }
+}
+
+# 16. What happened last, and which command was the cause?
+query LastEvent {
+  events(last: 1, filter: { aggregateType: "cart", aggregateId: "Q2FydDozMzMzMzMzMy0zMzMzLTQzMzMtODMzMy0zMzMzMzMzMzMzMzM" }) {
+    nodes { type version recordedAt actor { kind } commandId data }
+  }
+  causation(commandId: "44444444-4444-4444-8444-444444444444") {
+    root { command { name input actor { kind } } }
+    steps { depth command { name status } event { type version } }
+  }
+}
 `;

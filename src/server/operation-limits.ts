@@ -1,6 +1,7 @@
 import {
   type FragmentDefinitionNode,
   GraphQLError,
+  type GraphQLField,
   type GraphQLNamedType,
   getNamedType,
   getNullableType,
@@ -109,8 +110,14 @@ function fieldCost(
   if (name.startsWith('__')) return NOTHING;
   const field = isObjectType(parent) || isInterfaceType(parent) ? parent.getFields()[name] : undefined;
   const inner = selections === undefined ? NOTHING : costOf(selections, field && getNamedType(field.type), document);
-  const factor = field !== undefined && isListType(getNullableType(field.type)) ? LIST_FACTOR : 1;
-  return { depth: inner.depth + 1, fields: inner.fields + 1, cost: inner.cost * factor + 1 };
+  return { depth: inner.depth + 1, fields: inner.fields + 1, cost: inner.cost * factorOf(field) + 1 };
+}
+
+/** A list that is bounded otherwise, like the parts of one tree, says itself how long it typically is. */
+function factorOf(field: GraphQLField<unknown, unknown> | undefined): number {
+  if (field === undefined || !isListType(getNullableType(field.type))) return 1;
+  const { typicalLength } = field.extensions;
+  return typeof typicalLength === 'number' ? typicalLength : LIST_FACTOR;
 }
 
 function fragmentCost(name: string, document: Document): Cost {

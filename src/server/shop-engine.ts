@@ -4,7 +4,10 @@ import { createProcesses, type ProcessSettings } from '../processes/index.ts';
 import { type OutsideParties, performersWith } from './outside-parties.ts';
 
 export type ShopEngineSettings = Omit<ProcessSettings, 'paymentProvider'> & Pick<EngineSettings, 'leaseSeconds'>;
-export type ShopEngineParts = Pick<EngineSettings, 'database' | 'clock' | 'ids' | 'logger' | 'masterKey'> & {
+export type ShopEngineParts = Pick<
+  EngineSettings,
+  'database' | 'clock' | 'ids' | 'logger' | 'masterKey' | 'otherMasterKeys'
+> & {
   readonly outside: OutsideParties;
 };
 

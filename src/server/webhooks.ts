@@ -57,6 +57,8 @@ export async function takeWebhook(
       data,
       actor: { kind: 'SERVICE', id: from },
       correlationId: first.correlationId,
+      // They tell of what they were once asked for.
+      causationId: first.eventId,
     } as const;
     const outcome = await engine.executor.enqueue(request, {});
     if (outcome.outcome === 'rejected') {

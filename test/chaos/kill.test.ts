@@ -13,7 +13,7 @@ const CLIENTS = 16;
 const CARTS = 6;
 const KILLS = 3;
 /** Commands that are answered between two kills, at least. */
-const ANSWERED_BETWEEN = 250;
+const ANSWERED_BETWEEN = 120;
 const SKUS = Array.from({ length: 12 }, (_, at) => `SKU-${at}`);
 
 const readiness = z.object({ followers: z.tuple([z.object({ position: z.string() })], z.unknown()) });
@@ -65,7 +65,7 @@ describeEachStore('A server that is killed in the middle of load, again and agai
     for (let kill = 1; kill <= KILLS; kill += 1) {
       const goal = load.acknowledged.length + ANSWERED_BETWEEN;
       await within(
-        20_000,
+        60_000,
         `load before kill ${kill}`,
         untilTrue(() => load.acknowledged.length >= goal),
       );
@@ -75,11 +75,11 @@ describeEachStore('A server that is killed in the middle of load, again and agai
     }
     const goal = load.acknowledged.length + ANSWERED_BETWEEN;
     await within(
-      20_000,
+      60_000,
       'load after the last kill',
       untilTrue(() => load.acknowledged.length >= goal),
     );
-    await within(20_000, 'the last answers', load.finish());
+    await within(60_000, 'the last answers', load.finish());
 
     // The receipts are the same for ever.
     const sample = load.acknowledged.filter(({ sent }, at) => sent > 1 || at % 10 === 0);
@@ -91,7 +91,7 @@ describeEachStore('A server that is killed in the middle of load, again and agai
         ...load.acknowledged.filter((it) => isFor(it.command.input, cartId)).map((it) => it.receipt.version ?? 0),
       ),
     );
-    await Promise.all(watchers.map((it, at) => within(10_000, 'watchers see the end', it.until(newest[at] ?? 0))));
+    await Promise.all(watchers.map((it, at) => within(60_000, 'watchers see the end', it.until(newest[at] ?? 0))));
     await Promise.all(watchers.map((it) => it.end()));
     isOver = true;
     expect(await server.stop()).toBe(0);
@@ -111,7 +111,7 @@ describeEachStore('A server that is killed in the middle of load, again and agai
     }
     // Otherwise it was no test: commands were cut off, and some of them had been done already.
     expect(load.acknowledged.some(({ sent }) => sent > 1)).toBe(true);
-  }, 90_000);
+  }, 300_000);
 });
 
 async function untilTrue(condition: () => boolean): Promise<void> {

@@ -101,7 +101,7 @@ describeEachStore('A server that is killed at random while processes are at work
   async function run(death: Death | undefined): Promise<unknown> {
     const env = { ...process.env, SERVER: JSON.stringify({ settings: store.settings, death }) };
     server = fork(script.path, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], env });
-    const [code, signal] = await within(60_000, 'a server ends', once(server, 'exit'));
+    const [code, signal] = await within(120_000, 'a server ends', once(server, 'exit'));
     return code ?? signal;
   }
 
@@ -144,7 +144,7 @@ describeEachStore('A server that is killed at random while processes are at work
     } finally {
       await database.close();
     }
-  }, 120_000);
+  }, 300_000);
 });
 
 function amountsIn(events: readonly RecordedEvent[]): number[] {

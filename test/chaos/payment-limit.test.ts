@@ -99,5 +99,5 @@ describeEachStore('A payment limit that passes while the server is down', (kind)
     expect(happened('OrderCancelled')).toEqual(orders);
     expect(happened('PaymentTimedOut')).toHaveLength(1);
     expect(happened('StockReleased')).toEqual(['MUG', 'MUG']);
-  }, 120_000);
+  }, 300_000);
 });

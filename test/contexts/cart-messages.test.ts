@@ -45,6 +45,7 @@ const events: CartEvent[] = [
   checkOutStarted({ couponCode: 'TEN', ownerId: 'carla', customerId: 'carla' }),
   checkedOut(),
   checkOutCancelled(),
+  { type: 'CartRestored', data: { toVersion: 2, skus: ['A'], couponLeftOut: null, nextUndoAt: null } },
 ];
 const log = recorded('cart', CART, events).map((event) => ({
   ...event,
@@ -78,6 +79,7 @@ describe('What cart publishes', () => {
       },
       { type: 'CartCheckedOut', cartId: CART, version: 16, orderId: ORDER },
       { type: 'CartCheckOutCancelled', cartId: CART, version: 17, orderId: ORDER, reason: 'INSUFFICIENT_STOCK' },
+      { type: 'CartChanged', cartId: CART, version: 18 },
     ]);
   });
 
@@ -90,7 +92,7 @@ describe('What cart publishes', () => {
     for (const event of log) expect(cartSourcesOf(cartMessage(event).type)).toContain(event.type);
     expect(cartSourcesOf('CartChanged')).toEqual([
       ...['ItemAddedToCart', 'ItemQuantityChanged', 'ItemRemovedFromCart', 'CartCleared'],
-      ...['CouponApplied', 'CouponRemoved'],
+      ...['CouponApplied', 'CouponRemoved', 'CartRestored'],
     ]);
     expect(cartSourcesOf()).toEqual([]);
   });

@@ -309,7 +309,7 @@ describe("Cart's copy of the products", () => {
       ...{ sku: 'A', name: 'Lantern', priceMinor: 339, currency: 'GBP', active: true, available: 5, position: 2 },
     });
     const repriced = { type: 'ProductPriceChanged', data: { sku: 'A', price: price(400), previousPrice: price(339) } };
-    const stocked = { type: 'StockAdjusted', data: { sku: 'A', delta: 1, quantity: 6, reason: 'count' } };
+    const stocked = { type: 'StockAdjusted', data: { sku: 'A', delta: 1, quantity: 6, available: 6, reason: 'count' } };
     const withdrawn = { type: 'ProductDeactivated', data: { sku: 'A' } };
     expect(fold([offered, repriced, stocked, withdrawn])).toMatchObject({
       ...{ priceMinor: 400, available: 6, active: false, position: 4 },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { productEvents, type StockEvent, stockEvents } from '../../src/contexts/catalog/events.ts';
+import { productEvents, type StockEvent, stockAdjusted, stockEvents } from '../../src/contexts/catalog/events.ts';
 import {
   catalogMessage,
   catalogMessageSources,
@@ -48,9 +48,9 @@ describe('What catalog publishes', () => {
   });
 
   test('understands events from before there were reservations', () => {
-    const [event] = recorded('stock', 'A', [
-      { type: 'StockAdjusted', data: { sku: 'A', delta: 1, quantity: 11, reason: 'count' } },
-    ]);
+    const [before] = stockAdjusted.formerVersions ?? [];
+    const data = before?.upcast({ sku: 'A', delta: 1, quantity: 11, reason: 'count' });
+    const [event] = recorded('stock', 'A', [{ type: 'StockAdjusted', data }]);
     expect(event && catalogMessage(event)).toEqual({ type: 'StockLevelChanged', sku: 'A', available: 11 });
   });
 });

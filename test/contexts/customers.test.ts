@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { type CustomerCommand, recordCustomer } from '../../src/contexts/customers/commands.ts';
+import { type CustomerCommand, forgetCustomer, recordCustomer } from '../../src/contexts/customers/commands.ts';
 import { customerDecider } from '../../src/contexts/customers/decider.ts';
-import { type CustomerEvent, customerEvents } from '../../src/contexts/customers/events.ts';
+import { type CustomerEvent, customerEvents, customerForgotten } from '../../src/contexts/customers/events.ts';
+import type { CustomerFacts } from '../../src/contexts/customers/facts.ts';
 import { customerProjection, customerRow } from '../../src/contexts/customers/projection.ts';
 import { personalDataState } from '../../src/contexts/shared-types.ts';
 import { protectedFields } from '../../src/eventsourcing/codec.ts';
@@ -13,9 +14,13 @@ const moved = { ...mia, email: 'mia@example.org' };
 /** What a row is found by: only its hash is ever stored in the clear. */
 const found = (foldedEmail: string) => ({ foldedEmail, emailHash: null });
 const forgotten = { ...mia, email: null, name: null };
-const record = (data: CustomerCommand['data']): CustomerCommand => ({ type: 'RecordCustomer', data });
+type Contact = Extract<CustomerEvent, { type: 'CustomerRecorded' }>['data'];
+const record = (data: Contact): CustomerCommand => ({ type: 'RecordCustomer', data });
 const first: CustomerEvent = { type: 'CustomerRecorded', data: mia };
-const changed = (data: CustomerEvent['data']): CustomerEvent => ({ type: 'CustomerContactChanged', data });
+const gone: CustomerEvent = { type: 'CustomerForgotten', data: { customerId: 'mia', reason: 'asked for it' } };
+const forget: CustomerCommand = { type: 'ForgetCustomer', data: { customerId: 'mia', reason: 'asked for it' } };
+const kept = (open: CustomerFacts['open'] = []) => ({ facts: new Map([['mia', { isKept: true, open }]]) });
+const changed = (data: Contact): CustomerEvent => ({ type: 'CustomerContactChanged', data });
 
 describe('A customer', () => {
   test('is recorded with their first order', () => given(customerDecider, []).when(record(mia)).thenEvents([first]));
@@ -41,6 +46,26 @@ describe('A customer', () => {
       .when(record(mia))
       .thenEvents([changed(mia)]));
 
+  test('can be forgotten, once and for good', () => {
+    given(customerDecider, [first]).when(forget, kept()).thenEvents([gone]);
+    given(customerDecider, [first, gone]).when(forget, kept()).thenEvents([]);
+    given(customerDecider, [first, gone]).when(record(mia)).thenEvents([]);
+  });
+
+  test('of whom something is kept can be forgotten, also if they never got an order', () =>
+    given(customerDecider, []).when(forget, kept()).thenEvents([gone]));
+
+  test('whom nobody knows cannot be forgotten', () => {
+    given(customerDecider, []).when(forget).thenRejected({ code: 'NOT_FOUND', id: 'mia' });
+  });
+
+  test('is not forgotten while something is under way for them', () => {
+    const open = [{ orderId: 'an order', number: 1 }];
+    given(customerDecider, [first])
+      .when(forget, kept(open))
+      .thenRejected({ code: 'ILLEGAL_STATE', state: 'ORDER_OPEN', message: expect.stringContaining('an order') });
+  });
+
   test('who was forgotten before they were recorded is not', () => {
     given(customerDecider, []).when(record(forgotten)).thenEvents([]);
     given(customerDecider, [first]).when(record(forgotten)).thenEvents([]);
@@ -58,9 +83,10 @@ test('Where a customer is stored, address and name are protected', () => {
     ['.email', { kind: 'personal', subject: 'customerId' }],
     ['.name', { kind: 'personal', subject: 'customerId' }],
   ];
-  for (const schema of [recordCustomer.input, ...customerEvents.map(({ data }) => data)]) {
+  for (const schema of [recordCustomer.input, ...customerEvents.slice(0, 2).map(({ data }) => data)]) {
     expect([...protectedFields(schema)]).toEqual(contact);
   }
+  for (const schema of [forgetCustomer.input, customerForgotten.data]) expect([...protectedFields(schema)]).toEqual([]);
   expect([...protectedFields(customerRow)]).toEqual([
     ...contact,
     ['.foldedEmail', { kind: 'personal', subject: 'customerId' }],
@@ -78,6 +104,15 @@ test('The view of a customer has what they said last, and when they were first k
   ]);
   expect(two && customerProjection.evolveRow(undefined, two)).toBeUndefined();
   expect(after && customerProjection.streamsOf(after)).toEqual(['customer-mia']);
+});
+
+test('The view of a customer who is forgotten keeps when they were first known, and nothing of them', () => {
+  const [one, two] = recorded('customer', 'mia', [first, gone]);
+  const before = one && customerProjection.evolveRow(undefined, one);
+  const nothing = { customerId: 'mia', email: null, name: null, foldedEmail: null, emailHash: null };
+  const after = { ...nothing, version: 2, position: 2, knownSince: one?.recordedAt };
+  expect(two && customerProjection.evolveRow(before, two)).toEqual(after);
+  expect(two && customerProjection.evolveRow(undefined, two)).toEqual({ ...after, knownSince: two?.recordedAt });
 });
 
 test('Personal data can be read, or not by this caller, or by nobody any more', () => {

@@ -251,7 +251,7 @@ describe('Retrying all dead letters of a source', () => {
 });
 
 describe('Facts', () => {
-  test('are read fresh from where the engine keeps commands and dead letters', async () => {
+  test('are read fresh from where the engine keeps commands, dead letters and projections', async () => {
     const asked: unknown[] = [];
     const find = (what: string) => async (keys: readonly string[]) => {
       asked.push([what, ...keys]);
@@ -265,6 +265,7 @@ describe('Facts', () => {
       log: {},
       commandRecords: { find: find('command') },
       deadLetters: { find: find('letter'), openOf },
+      projections: { find: find('projection') },
     };
     for (const { facts } of operationsContext.aggregates) {
       if (facts === undefined || !('load' in facts)) throw new Error('They are not loaded.');
@@ -275,6 +276,7 @@ describe('Facts', () => {
       ['letter', 'x', 'y'],
       ['open', 'x', 10_000],
       ['open', 'y', 10_000],
+      ['projection', 'x', 'y'],
     ]);
   });
 });

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import type { OrderEvent } from '../../src/contexts/ordering/events.ts';
 import { orderEvents } from '../../src/contexts/ordering/events.ts';
 import { orderMessage, orderSourcesOf } from '../../src/contexts/ordering/messages.ts';
-import { ORDER } from '../support/carts.ts';
-import { customer } from '../support/given.ts';
+import { ORDER, price } from '../support/carts.ts';
+import { ANONYMOUS, customer } from '../support/given.ts';
 import {
   cancelled,
   cancelling,
@@ -28,16 +28,8 @@ function storedOf(event: OrderEvent) {
   return stored;
 }
 
-const plain = [
-  paymentFailed(),
-  paid,
-  shipped,
-  delivered,
-  notCancelled,
-  cancelled,
-  returned([{ sku: 'A', quantity: 1 }], 200, OTHER_RETURN),
-  refunded('r1'),
-];
+const plain = [paymentFailed(), paid, shipped, delivered, notCancelled, cancelled, refunded('r1')];
+const back = returned([{ sku: 'A', quantity: 1 }], 200, OTHER_RETURN);
 
 test.each(plain)('$type is told as it is', (event) => {
   expect(orderMessage(storedOf(event))).toEqual({ type: event.type, orderId: ORDER, ...event.data });
@@ -59,6 +51,16 @@ test('OrderPlaced tells of whom nobody knows any more, too', () =>
 test('OrderPreparationBegan keeps the shipment to itself', () =>
   expect(orderMessage(storedOf(preparing))).toEqual({ type: 'OrderPreparationBegan', orderId: ORDER }));
 
+test("What was said in a customer's own words is told to nobody", () => {
+  const { reason: _, customerId: __, ...told } = back.data as Record<string, unknown>;
+  expect(orderMessage(storedOf(back))).toEqual({ type: 'OrderItemsReturned', orderId: ORDER, ...told });
+  expect(told).toEqual({ returnId: OTHER_RETURN, lines: [{ sku: 'A', quantity: 1 }], refund: price(200) });
+  expect(orderMessage(storedOf(cancelling))).toEqual({
+    ...{ type: 'OrderCancellationRequested', orderId: ORDER },
+    ...{ commandId: expect.any(String), requestedBy: ANONYMOUS },
+  });
+});
+
 test('What waits for an outcome tells which command it was', () => {
   const stored = { ...storedOf(paymentRequested()), commandId: 'the command' };
   expect(orderMessage(stored)).toMatchObject({ orderId: ORDER, paymentId: PAYMENT, commandId: 'the command' });
@@ -75,7 +77,7 @@ test('What no command asked for has the id of its event instead', () => {
 });
 
 test('Every event is told, under its own name', () => {
-  const all = [...plain, placed(), paymentRequested(), preparing, cancelling];
+  const all = [...plain, placed(), paymentRequested(), preparing, cancelling, back];
   const types = all.map(({ type }) => type);
   expect([...types].sort()).toEqual(orderEvents.map(({ type }) => type).sort());
   expect(orderSourcesOf(...types)).toEqual(types);

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { OrderEvent } from '../../src/contexts/ordering/events.ts';
-import { type OrderRow, orderProjection } from '../../src/contexts/ordering/projection.ts';
+import { type OrderRow, orderProjection, orderRow } from '../../src/contexts/ordering/projection.ts';
 import type { PaymentEvent } from '../../src/contexts/payment/events.ts';
 import type { ShipmentEvent } from '../../src/contexts/shipping/events.ts';
+import { protectedFields } from '../../src/eventsourcing/codec.ts';
 import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
 import { ADDRESS, CART, price } from '../support/carts.ts';
 import {
@@ -138,8 +139,17 @@ describe('The view of an order', () => {
     ]);
   });
 
-  test('goes without who was forgotten', () =>
+  test('goes without who was forgotten', () => {
     expect(rowAfter(...ofOrder(placed({ email: null, shippingAddress: null })))).toMatchObject({
       ...{ email: null, shippingAddress: null },
-    }));
+    });
+    const { data, ...event } = returned([{ sku: 'A', quantity: 2 }], 400);
+    const unsaid = { ...event, data: { ...data, reason: null } } as OrderEvent;
+    expect(rowAfter(...ofOrder(...orderStates.delivered, unsaid))).toMatchObject({
+      ...{ status: 'PARTIALLY_RETURNED', statusReason: null },
+    });
+  });
+
+  test("keeps a customer's own words as personal data", () =>
+    expect(protectedFields(orderRow).get('.statusReason')).toEqual({ kind: 'personal', subject: 'customerId' }));
 });

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { orderDecider } from '../../src/contexts/ordering/decider.ts';
 import type { OrderEvent } from '../../src/contexts/ordering/events.ts';
 import { isRejection } from '../../src/eventsourcing/decider.ts';
-import { price } from '../support/carts.ts';
-import { given } from '../support/given.ts';
+import { ORDER, price } from '../support/carts.ts';
+import { customer, given } from '../support/given.ts';
 import {
   delivered,
   line,
@@ -13,6 +13,7 @@ import {
   orderStates,
   paid,
   placed,
+  RETURN,
   returned,
   returnItems,
   shipped,
@@ -56,6 +57,14 @@ describe('Returning', () => {
     given(orderDecider, [placed({ lines: [line('A', 2, 0)], totalMinor: 0 }), paid, shipped, delivered])
       .when(returnItems([back('A', 2)]))
       .thenEvents([returned([back('A', 2)], 0)]));
+
+  test("is the order's customer's affair, whoever asks for it; also where the reason is forgotten", () => {
+    const { data, ...event } = returned([back('A', 1)], 200);
+    const asked = { orderId: ORDER, returnId: RETURN, lines: [back('A', 1)], customerId: 'bob', reason: null };
+    given(orderDecider, orderStates.delivered)
+      .when({ type: 'ReturnItems', data: asked }, { actor: customer('bob') })
+      .thenEvents([{ ...event, data: { ...data, customerId: 'carla', reason: null } } as OrderEvent]);
+  });
 
   test.each(ORDER_STATES.filter((it) => it !== 'delivered'))('is refused when it is %s', (state) =>
     given(orderDecider, orderStates[state])

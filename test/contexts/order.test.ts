@@ -193,6 +193,13 @@ describe('Cancelling', () => {
     }
   });
 
+  test("is the order's customer's affair, whoever asks for it; also where the reason is forgotten", () => {
+    const asked = { type: 'CancelOrder', data: { orderId: ORDER, customerId: 'bob', reason: null } } as const;
+    given(orderDecider, [placed()])
+      .when(asked, { actor: customer('bob') })
+      .thenEvents([{ type: 'OrderCancellationRequested', data: { customerId: 'carla', reason: null } }]);
+  });
+
   test('is asked for once at a time', () => {
     given(orderDecider, [placed(), cancelling]).when(cancel).thenRejected({ state: 'CANCELLING' });
     given(orderDecider, [placed(), cancelling, notCancelled]).when(cancel).thenEvents([cancelling]);

@@ -152,7 +152,7 @@ describe('The view of a product', () => {
       added,
       { type: 'StockOpened', data: { sku: 'A', quantity: 5 } },
       priced(400, 339),
-      { type: 'StockAdjusted', data: { sku: 'A', delta: 2, quantity: 7, reason: 'delivery' } },
+      { type: 'StockAdjusted', data: { sku: 'A', delta: 2, quantity: 7, available: 7, reason: 'delivery' } },
     ]);
     const versions = [
       first,

@@ -11,6 +11,7 @@ import {
   showShipment,
 } from '../../src/contexts/shipping/messages.ts';
 import { createShippingPerformers } from '../../src/contexts/shipping/performers.ts';
+import { OutsidePartyRefused } from '../../src/platform/outside-party.ts';
 import { recorded } from '../support/recorded.ts';
 import {
   ADDRESS,
@@ -84,23 +85,31 @@ describe('The carrier is asked', () => {
     data: { orderId: ORDER, customerId: 'carla', address: null },
   };
   type Name = keyof ReturnType<typeof createShippingPerformers>;
-  const performing = (name: Name, ...events: ShipmentEvent[]) => knowing(at('prepared'), name, ...events);
+  const performing = (name: Name, ...events: ShipmentEvent[]) => knowing(at('prepared'), name, events);
 
-  /** @param known what the carrier finds */
-  async function knowing(known: CarrierShipment | undefined, name: Name, ...events: ShipmentEvent[]) {
+  /** @param known what the carrier finds, and calls off @param registering what comes of telling it */
+  async function knowing(
+    known: CarrierShipment | undefined,
+    name: Name,
+    events: readonly ShipmentEvent[],
+    registering: () => CarrierShipment | undefined = () => at('prepared'),
+  ) {
     const calls: unknown[] = [];
-    const asked =
-      (call: string) =>
-      async (it: unknown): Promise<CarrierShipment> => {
-        calls.push([call, it]);
-        return at('prepared');
-      };
+    let there = known;
     const carrier: Carrier = {
-      ...{ name: 'simulated', register: asked('register'), cancel: asked('cancel') },
-      ...{ readWebhook: () => undefined },
+      ...{ name: 'simulated', readWebhook: () => undefined },
+      register: async (it) => {
+        calls.push(['register', it]);
+        there = registering();
+        return at('prepared');
+      },
+      cancel: async (it) => {
+        calls.push(['cancel', it]);
+        return there?.status === 'prepared' ? at('cancelled') : there;
+      },
       find: async (it) => {
         calls.push(['find', it]);
-        return known;
+        return there;
       },
     };
     const performers = createShippingPerformers(carrier);
@@ -132,7 +141,7 @@ describe('The carrier is asked', () => {
       ['find', SHIPMENT],
       ['register', { shipmentId: SHIPMENT, orderId: ORDER, address: ADDRESS }],
     ];
-    expect(await knowing(undefined, 'ReconcileShipment', requested)).toMatchObject({
+    expect(await knowing(undefined, 'ReconcileShipment', [requested])).toMatchObject({
       ...{ performed: at('prepared'), calls: [find, register] },
     });
     for (const [known, ...events] of [
@@ -142,7 +151,7 @@ describe('The carrier is asked', () => {
       [undefined, requested, prepared()],
       [undefined, forgotten],
     ] as const) {
-      const asked = await knowing(known, 'ReconcileShipment', ...events);
+      const asked = await knowing(known, 'ReconcileShipment', events);
       expect([asked.performed, asked.calls]).toEqual([known, [find]]);
     }
     for (const events of [[], [requested, cancelled()], [requested, prepared(), handedOver(), delivered()]]) {
@@ -150,13 +159,62 @@ describe('The carrier is asked', () => {
     }
   });
 
-  test('to call off what was cancelled, and nothing else', async () => {
-    expect(await performing('CancelAtCarrier', requested, prepared(), cancelled())).toMatchObject({
-      calls: [['cancel', { shipmentId: SHIPMENT }]],
+  describe('to call goods off', () => {
+    const cancel = ['cancel', { shipmentId: SHIPMENT }];
+    const register = ['register', { shipmentId: SHIPMENT, orderId: ORDER, address: ADDRESS }];
+
+    test('that it may know of, and no others', async () => {
+      for (const events of [[requested], [requested, prepared()], [requested, prepared(), cancelled()]]) {
+        const { performed, calls } = await performing('CancelShipment', ...events);
+        expect([performed, calls]).toEqual([at('cancelled'), [cancel]]);
+      }
+      for (const events of [
+        [],
+        [requested, prepared(), handedOver()],
+        [requested, prepared(), handedOver(), delivered()],
+      ]) {
+        expect(await performing('CancelShipment', ...events)).toMatchObject({ performed: undefined, calls: [] });
+      }
     });
-    for (const events of [[], [requested], [requested, prepared(), handedOver()]]) {
-      expect(await performing('CancelAtCarrier', ...events)).toMatchObject({ performed: undefined, calls: [] });
-    }
+
+    test('says so where they are on their way', async () => {
+      const { performed, calls } = await knowing(at('in_transit'), 'CancelShipment', [requested, prepared()]);
+      expect([performed, calls]).toEqual([at('in_transit'), [cancel]]);
+    });
+
+    test('and does not know of them: it is told first, so that no call that comes late begins them', async () => {
+      for (const events of [[requested], [requested, prepared()]]) {
+        const { performed, calls } = await knowing(undefined, 'CancelShipment', events);
+        expect([performed, calls]).toEqual([at('cancelled'), [cancel, register, cancel]]);
+      }
+      expect(await knowing(undefined, 'CancelShipment', [requested, cancelled()])).toMatchObject({
+        performed: undefined,
+        calls: [cancel],
+      });
+    });
+
+    test('and cannot come to know of them: nobody knows where they go, or it refuses them', async () => {
+      expect(await knowing(undefined, 'CancelShipment', [forgotten])).toMatchObject({
+        performed: { unknownWhile: 'requested' },
+        calls: [cancel],
+      });
+      const refusing = () => {
+        throw new OutsidePartyRefused('carrier', 'register', 'no_such_place');
+      };
+      expect(await knowing(undefined, 'CancelShipment', [requested], refusing)).toMatchObject({
+        performed: { unknownWhile: 'requested' },
+        calls: [cancel, register],
+      });
+    });
+
+    test('is asked again where it broke, or does not yet know what it was told', async () => {
+      const breaking = () => {
+        throw new Error('The carrier is away.');
+      };
+      await expect(knowing(undefined, 'CancelShipment', [requested], breaking)).rejects.toThrow('is away');
+      const forgetting = () => undefined;
+      await expect(knowing(undefined, 'CancelShipment', [requested], forgetting)).rejects.toThrow('does not know it');
+    });
   });
 
   test('but not for who was forgotten: a person has to look', async () => {

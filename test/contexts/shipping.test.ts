@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CarrierShipment } from '../../src/contexts/shipping/carrier.ts';
+import { CarrierDisagrees } from '../../src/contexts/shipping/carrier-decider.ts';
+import type { PerformedCancellation } from '../../src/contexts/shipping/carrier-state.ts';
 import { advanceShipment, shipmentCommands } from '../../src/contexts/shipping/commands.ts';
 import { shipmentDecider } from '../../src/contexts/shipping/decider.ts';
 import { shipmentEffectsOf } from '../../src/contexts/shipping/effects.ts';
@@ -94,8 +96,8 @@ describe('The carrier is heard', () => {
   test('not to be asked', () => shipment(requested).when(perform('RegisterShipment')).thenEvents([]));
 
   test('to call it off', () => {
-    hearing([requested], at('cancelled'), [cancelled('CANCELLED_BY_CARRIER')]);
-    hearing(ready, at('cancelled'), [cancelled('CANCELLED_BY_CARRIER')]);
+    hearing([requested], at('cancelled'), [cancelled('CANCELLED_AT_CARRIER')]);
+    hearing(ready, at('cancelled'), [cancelled('CANCELLED_AT_CARRIER')]);
   });
 
   test('to speak of what cannot be: a person has to look', () => {
@@ -169,38 +171,72 @@ describe('Staff', () => {
 });
 
 describe('Cancelling a shipment', () => {
-  test('stops it, and calls it off at the carrier', () => {
-    shipment(requested).when(cancel).thenEvents([cancelled()]);
-    shipment(...ready)
-      .when(cancel)
-      .thenEvents([cancelled()]);
-    shipment(requested, cancelled()).when(cancel).thenEvents([]);
-    expect(askedFor(cancelled())).toEqual(['CancelAtCarrier']);
+  /** What the carrier answered, when it was asked to call it off. */
+  const answered = (performed: PerformedCancellation, ...events: ShipmentEvent[]) =>
+    shipment(...events).when(cancel, { performed });
+
+  test('stops it once the carrier has called it off', () => {
+    answered(at('cancelled'), requested).thenEvents([cancelled()]);
+    answered(at('cancelled'), ...ready).thenEvents([cancelled()]);
+    expect(askedFor(cancelled())).toEqual([]);
   });
 
-  test('is too late once it was handed over', () => {
-    shipment(...underway)
-      .when(cancel)
-      .thenRejected({ code: 'ILLEGAL_STATE', state: 'IN_TRANSIT' });
-    shipment(...done)
-      .when(cancel)
-      .thenRejected({ code: 'ILLEGAL_STATE', state: 'DELIVERED' });
+  test('is too late once it was handed over, whoever knows of it first', () => {
+    const inTransit = { code: 'ILLEGAL_STATE', state: 'IN_TRANSIT' };
+    const delivered = { code: 'ILLEGAL_STATE', state: 'DELIVERED' };
+    for (const events of [[requested], ready]) {
+      answered(at('in_transit'), ...events).thenRejected(inTransit);
+      answered(at('delivered'), ...events).thenRejected(delivered);
+    }
+    // By hand, while the carrier was asked: the goods are gone, whatever it answered.
+    for (const answer of [undefined, at('in_transit'), at('cancelled')]) {
+      answered(answer, ...underway).thenRejected(inTransit);
+      answered(answer, ...done).thenRejected(delivered);
+    }
   });
 
-  test('is heard of by the carrier', () =>
-    shipment(...ready, cancelled())
-      .when(perform('CancelAtCarrier'), { performed: at('cancelled') })
-      .thenEvents([]));
+  test('is done already where the call of the carrier was faster, or it was asked before', () => {
+    for (const answer of [undefined, at('cancelled'), { unknownWhile: 'requested' } as const]) {
+      answered(answer, ...ready, cancelled()).thenEvents([]);
+    }
+  });
 
-  test('also by one that came to know of it only then', () => {
-    shipment(requested, cancelled())
+  test('stops what no carrier can come to know of', () => {
+    answered({ unknownWhile: 'requested' }, requested).thenEvents([cancelled('unwanted', false)]);
+    answered({ unknownWhile: 'prepared' }, ...ready).thenEvents([cancelled('unwanted', false)]);
+  });
+
+  test('is to be asked for again where the answer holds no more, or is none', () => {
+    expect(() => answered({ unknownWhile: 'requested' }, ...ready)).toThrow('moved on');
+    // It was not there yet when the carrier would have been asked.
+    expect(() => answered(undefined, requested)).toThrow('moved on');
+    expect(() => answered(undefined, ...ready)).toThrow('moved on');
+    for (const events of [[requested], ready, [...ready, cancelled()]]) {
+      expect(() => answered(at('prepared'), ...events)).toThrow('is not called off');
+    }
+  });
+
+  test('is a matter for a person where the carrier has what it called off, or speaks of another', () => {
+    for (const status of ['in_transit', 'delivered'] as const) {
+      expect(() => answered(at(status), ...ready, cancelled())).toThrow(CarrierDisagrees);
+    }
+    expect(() => answered(at('cancelled', { shipmentId: OTHER_SHIPMENT }), requested)).toThrow(CarrierDisagrees);
+  });
+
+  test('is final: what is told of before comes late, and is nothing new', () => {
+    for (const events of [[requested], ready]) {
+      shipment(...events, cancelled())
+        .when(note(at('prepared')))
+        .thenEvents([]);
+    }
+  });
+
+  test('calls off what a carrier came to know of only then', () => {
+    shipment(requested, cancelled('unwanted', false))
       .when(perform('RegisterShipment'), { performed: at('prepared') })
       .thenEvents([registeredLate]);
-    expect(askedFor(registeredLate)).toEqual(['CancelAtCarrier']);
-    shipment(requested, cancelled(), registeredLate)
-      .when(note(at('prepared')))
-      .thenEvents([]);
-    shipment(...ready, cancelled())
+    expect(askedFor(registeredLate)).toEqual(['CancelShipment']);
+    shipment(requested, cancelled('unwanted', false), registeredLate)
       .when(note(at('prepared')))
       .thenEvents([]);
   });
@@ -231,7 +267,7 @@ test('Whatever comes in whatever order, a shipment takes each step once, and onl
       for (const each of commands) {
         // What the carrier says of goods that were stopped is another test's.
         if (each.type === 'NoteCarrierShipment' && events.at(-1)?.type === 'ShipmentCancelled') continue;
-        const { decision } = shipment(...events).when(each);
+        const { decision } = shipment(...events).when(each, { performed: at('cancelled') });
         if (!isRejection(decision)) events.push(...decision);
       }
       const types = events.map(({ type }) => type);

@@ -114,17 +114,19 @@ describe('The storage codec', () => {
 
 describe('The storage codec with keys', () => {
   const open = async () => {
-    const rows = new Map<string, { subjectId: string; wrappedKey: string; isDestroyed: boolean }>();
+    const rows = new Map<string, { subjectId: string; masterKeyId: string }>();
     const client = {
-      query: (sql: string, given: unknown) => {
-        if (!sql.includes('INSERT')) {
+      query: (sql: string, given: unknown, masterKeyId: unknown) => {
+        if (sql.includes('RECURSIVE')) return Promise.resolve([...rows.values()].map((it) => ({ id: it.masterKeyId })));
+        if (!sql.includes('make_subject_keys')) {
           return Promise.resolve([...rows.values()].filter((it) => subjects(given).includes(it.subjectId)));
         }
         const made = addedKeys.parse(JSON.parse(String(given)));
         for (const { subject, wrapped } of made) {
-          if (!rows.has(subject)) rows.set(subject, { subjectId: subject, wrappedKey: wrapped, isDestroyed: false });
+          const row = { version: 1, wrappedKey: wrapped, masterKeyId: String(masterKeyId), isDestroyed: false };
+          if (!rows.has(subject)) rows.set(subject, { subjectId: subject, ...row });
         }
-        return Promise.resolve(made.map(({ subject }) => rows.get(subject)));
+        return Promise.resolve(['', ...made.map(({ subject }) => subject)].flatMap((it) => rows.get(it) ?? []));
       },
     };
     const logger = createLogger('silent');

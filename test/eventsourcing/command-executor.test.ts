@@ -7,8 +7,7 @@ import type { Engine } from '../../src/eventsourcing/engine.ts';
 import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
 import { canonicalJson } from '../../src/eventsourcing/json.ts';
 import { type Database, openDatabase } from '../../src/platform/database.ts';
-import { migrate } from '../../src/platform/migrations.ts';
-import { describeEachStore, openMigrated, type TestStore } from '../support/stores.ts';
+import { describeEachStore, embeddedStores, openMigrated, type TestStore } from '../support/stores.ts';
 import { tallyStream } from '../support/tally.ts';
 import { readWholeLog, rejected, request, startTallyEngine, succeeded } from '../support/tally-engine.ts';
 
@@ -492,8 +491,8 @@ describeEachStore('The command executor', (kind) => {
 
 describe('The command executor under more load than it can take', () => {
   it('turns further commands away at once, and does all that it took', async () => {
-    const database = await openDatabase({ engine: 'pglite' });
-    await migrate(database);
+    const store = await embeddedStores.create();
+    const database = await openMigrated(store);
     const engine = await startTallyEngine(database);
     const tallyId = randomUUID();
     const outcomes = await Promise.allSettled(
@@ -505,5 +504,6 @@ describe('The command executor under more load than it can take', () => {
     expect(versionsOf(await engine.log.readStreams([tallyStream(tallyId)]))).toEqual(range(20_000));
     await engine.stop();
     await database.close();
+    await store.remove();
   });
 });

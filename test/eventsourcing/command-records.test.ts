@@ -86,6 +86,27 @@ describeEachStore('Command records', (kind) => {
     });
   });
 
+  it('are found by who sent them, a customer not for a guest of the same name, and by what they are for', async () => {
+    const [name, other] = [randomUUID(), randomUUID()];
+    const by = (kind_: string, id: string, seconds: number, aggregate_id: string = randomUUID()) =>
+      commandRow({ actor_kind: kind_, actor_id: id, submitted_at: at(seconds), aggregate_id });
+    const rows = [by('CUSTOMER', name, 1), by('CUSTOMER', name, 2), by('GUEST', name, 3), by('CUSTOMER', other, 4)];
+    await insertCommands(database.log, ...rows, by('STAFF', name, 5));
+    const sent = async (sentBy: CommandFilter['sentBy']) =>
+      idsOf(await records.list({ sentBy }, { limit: 10, inverted: false }));
+    const ids = rows.map(({ command_id }) => command_id);
+    expect(await sent({ kind: 'CUSTOMER', id: name })).toEqual([ids[1], ids[0]]);
+    expect(await sent({ kind: 'GUEST', id: name })).toEqual([ids[2]]);
+    expect(await sent({ kind: 'GUEST', id: '\u0000' })).toEqual([]);
+
+    const aggregateIds = rows.map(({ aggregate_id }) => aggregate_id);
+    const more = [by('STAFF', name, 6, aggregateIds[0]), by('STAFF', name, 7, aggregateIds[0])];
+    await insertCommands(database.log, ...more);
+    const found = await records.ofAggregates([aggregateIds[0] ?? '', aggregateIds[3] ?? '', 'none', '\u0000'], 2);
+    expect(idsOf(found)).toEqual([ids[0], ids[3], more[0]?.command_id]);
+    expect(await records.ofAggregates([], 2)).toEqual([]);
+  });
+
   it('are found in any number, and what is no id at all is not there', async () => {
     const rows = [commandRow(), commandRow()];
     await insertCommands(database.log, ...rows);

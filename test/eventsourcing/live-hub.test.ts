@@ -9,9 +9,8 @@ import { LiveHub, type LiveRows } from '../../src/eventsourcing/live-hub.ts';
 import type { LiveChange, LiveSubscription } from '../../src/eventsourcing/live-subscription.ts';
 import type { RowChange } from '../../src/eventsourcing/projector.ts';
 import { type Database, openDatabase } from '../../src/platform/database.ts';
-import { migrate } from '../../src/platform/migrations.ts';
 import { unitOf } from '../support/append-units.ts';
-import { describeServerStore, openMigrated, type TestStore } from '../support/stores.ts';
+import { describeServerStore, embeddedStores, openMigrated, type TestStore } from '../support/stores.ts';
 import { foldEvents } from '../support/tables.ts';
 import { emptyTallyStore, type TallyRow, tallyProjection, tallyStream } from '../support/tally.ts';
 import { request, startTallyEngine, tallyLog } from '../support/tally-engine.ts';
@@ -102,14 +101,15 @@ class Stage implements LiveRows<TallyRow> {
 }
 
 describe('The live hub', () => {
+  let store: TestStore;
   let database: Database;
   let log: EventLog;
   let stage: Stage;
   let key: string;
 
   beforeAll(async () => {
-    database = await openDatabase({ engine: 'pglite' });
-    await migrate(database);
+    store = await embeddedStores.create();
+    database = await openMigrated(store);
     log = tallyLog(database);
   });
   beforeEach(async () => {
@@ -117,7 +117,10 @@ describe('The live hub', () => {
     key = randomUUID();
     await stage.change(key, 3);
   });
-  afterAll(() => database.close());
+  afterAll(async () => {
+    await database.close();
+    await store.remove();
+  });
 
   const subscribe = async (after?: number): Promise<Subscription> => {
     const subscription = await stage.hub.subscribe(key, after);
@@ -440,7 +443,7 @@ describeServerStore('Live rows of two servers on one store', (kind) => {
     if (one === undefined || two === undefined) throw new Error('There are two.');
     await add(one, 1);
     const watch = async (engine: Engine): Promise<number[]> => {
-      await vi.waitFor(async () => expect(await engine.view(projection).read(key)).toBeDefined());
+      await vi.waitFor(async () => expect(await engine.view(projection).read(key)).toBeDefined(), 30_000);
       const subscription = await engine.view(projection).live.subscribe(key, 0);
       const seen: number[] = [];
       while (subscription !== undefined && seen.length < 121) {

@@ -83,6 +83,60 @@ describe('The tail of the log', () => {
     expect(await tail.read(0, 1_000)).toEqual(ALL);
   });
 
+  describe('that has to tell who is forgotten', () => {
+    const told: string[][] = [];
+    const isForgotten = new Set<string>();
+    /** What is said of somebody, until they are forgotten. */
+    const log: EventLog = Object.assign(Object.create(null), {
+      forgetting: new Set(['Forgotten']),
+      forgottenBy: (some: readonly RecordedEvent[]) =>
+        some.flatMap(({ type, data }) => (type === 'Forgotten' ? [String(data)] : [])),
+      async readAfter(position: number, limit: number) {
+        fromLog.push(position);
+        return said
+          .slice(position, position + limit)
+          .map((it) => (isForgotten.has(String(it.data)) ? nothing(it) : it));
+      },
+    });
+    const said = recorded('tally', 'b', [
+      { type: 'Said', data: 'ada' },
+      { type: 'Said', data: 'bob' },
+      { type: 'Forgotten', data: 'ada' },
+      { type: 'Said', data: 'bob' },
+    ]);
+    const nothing = (event: RecordedEvent) => (event.type === 'Said' ? { ...event, data: null } : event);
+    const dataOf = (some: readonly RecordedEvent[]) => some.map(({ type, data }) => (type === 'Said' ? data : type));
+
+    beforeEach(() => {
+      told.length = 0;
+      isForgotten.clear();
+      tail = new LogTail(log, 0, (subjects) => {
+        told.push([...subjects]);
+        for (const subject of subjects) isForgotten.add(subject);
+      });
+    });
+
+    it('does so before anybody is given the event, and has nothing in memory that was said before', async () => {
+      tail.beginAppend()(said.slice(0, 2));
+      let seen: string[][] = [];
+      tail.follow(() => {
+        seen = [...told];
+      });
+      tail.beginAppend()(said.slice(2, 4));
+      expect(seen).toEqual([['ada']]);
+      expect(dataOf(await tail.read(0, 10))).toEqual([null, 'bob', 'Forgotten', 'bob']);
+      await tail.read(0, 10);
+      expect(told).toEqual([['ada']]);
+    });
+
+    it('reads again what it had read with keys that are gone', async () => {
+      tail.announce(4);
+      expect(dataOf(await tail.read(0, 10))).toEqual([null, 'bob', 'Forgotten', 'bob']);
+      expect(fromLog).toEqual([0, 0]);
+      expect(told).toEqual([['ada']]);
+    });
+  });
+
   it('takes the word of others at once where nothing of its own is under way', () => {
     tail.announce(7);
     expect(tail.head).toBe(7);

@@ -159,7 +159,16 @@ describeServerStore('Engines on one store', (kind) => {
     const [row] = await ownersOf();
     const position = await add(one, 'a');
     expect(await follower(two).reach(position, 10_000)).toBe(true);
-    const outdated = { name: '', version: 1, position: 2, owner: row?.owner ?? null, attempted: -1, parkedChanges: 0 };
+    const outdated = {
+      name: '',
+      version: 1,
+      position: 2,
+      owner: row?.owner ?? null,
+      attempted: -1,
+      parkedChanges: 0,
+      rowsVersion: 1,
+      generation: 0,
+    };
     follower(two).update(outdated, randomUUID());
     for (let turn = 0; turn < 50; turn += 1) {
       await nextTurn();

@@ -10,9 +10,12 @@ import { LogTail } from '../../src/eventsourcing/log-tail.ts';
 import type { Projection } from '../../src/eventsourcing/projection.ts';
 import { Projector, type ProjectorParts, type RowChange } from '../../src/eventsourcing/projector.ts';
 import { column, ReadRows } from '../../src/eventsourcing/read-table.ts';
+import { RebuildStore } from '../../src/eventsourcing/rebuild-store.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { type Database, openDatabase } from '../../src/platform/database.ts';
 import { unitOf } from '../support/append-units.ts';
 import { startLoneFollower } from '../support/lone-follower.ts';
+import { untilRebuild } from '../support/rebuilds.ts';
 import { describeEachStore, describeServerStore, openMigrated, type TestStore } from '../support/stores.ts';
 import { byKey, foldLog } from '../support/tables.ts';
 import { emptyTallyStore, type TallyRow, tallyProjection } from '../support/tally.ts';
@@ -33,7 +36,7 @@ const storedCheckpoint = async ({ log }: Database, name = `projection:${tallyPro
   checkpoint.parse(await log.query('SELECT position, version FROM checkpoints WHERE name = $1', name))[0];
 const storeCheckpoint = ({ log }: Database, name: string, position: number) =>
   log.query(
-    'INSERT INTO checkpoints (name, version, position, owner, updated_at) VALUES ($1, 1, $2, $3::uuid, now())',
+    'INSERT INTO checkpoints (name, version, rows_version, position, owner, updated_at) VALUES ($1, 1, 1, $2, $3::uuid, now())',
     name,
     position,
     GONE,
@@ -79,8 +82,12 @@ describeEachStore('A projector', (kind) => {
       projection: tallyProjection(),
       rows: rowsOf(database),
       client: database.derived,
+      log,
+      onForgotten: () => {},
       onCommit: () => {},
       onChanged: () => {},
+      onReplaced: () => {},
+      clock: systemClock,
       onParked: () => {},
       ...parts,
     });
@@ -145,7 +152,7 @@ describeEachStore('A projector', (kind) => {
     await expectTableToBeFold(database);
   });
 
-  it('of another version of the code folds everything anew', async () => {
+  it('of another version of the code has everything folded anew', async () => {
     const tallyId = randomUUID();
     const first = await startTallyEngine(database, { projections: [tallyProjection()] });
     await Promise.all([add(first, tallyId, 1), add(first, tallyId, 2)]);
@@ -161,7 +168,7 @@ describeEachStore('A projector', (kind) => {
       },
     });
     const second = await start(database, [doubling]);
-    expect(await second.view(doubling).follower.reach(2, 10_000)).toBe(true);
+    await untilRebuild(second, doubling, 'SWAPPED');
     expect((await rowsOf(database).find('')).map(({ amounts }) => amounts)).toEqual([[2, 4]]);
     expect(await storedCheckpoint(database)).toEqual({ position: 2, version: 2 });
   });
@@ -199,8 +206,9 @@ describeEachStore('A projector', (kind) => {
       });
       await saving;
     }
-    const follower = engine?.view(tallyProjection()).follower;
-    expect(await follower?.reach(2, 10_000)).toBe(true);
+    if (engine === undefined) throw new Error('It did not start.');
+    await untilRebuild(engine, tallyProjection(), 'SWAPPED');
+    expect(await engine.view(tallyProjection()).follower.reach(2, 10_000)).toBe(true);
     await expectTableToBeFold(database);
   });
 
@@ -212,7 +220,7 @@ describeEachStore('A projector', (kind) => {
         );
         expect(waiting.length).toBeGreaterThanOrEqual(count);
       },
-      { timeout: 5_000, interval: 5 },
+      { timeout: 30_000, interval: 5 },
     );
   }
 
@@ -232,13 +240,13 @@ describeEachStore('A projector', (kind) => {
     const { follower } = engine.view(broken);
     expect(await follower.reach(1, 20)).toBe(false);
     expect(await engine.reachAll(['TallyAdded'], 1, 20)).toBe(false);
-    await vi.waitFor(() => expect(follower.failing).toBe(true), { interval: 1 });
+    await vi.waitFor(() => expect(follower.failing).toBe(true), { timeout: 30_000, interval: 1 });
     expect(other.failing).toBe(false);
     expect([engine.tail.head - follower.position, engine.tail.head - other.position]).toEqual([1, 0]);
     expect(await storedCheckpoint(database)).toEqual({ position: 0, version: 1 });
     isBroken = false;
     expect(await follower.reach(1, 10_000)).toBe(true);
-    await vi.waitFor(() => expect(follower.failing).toBe(false));
+    await vi.waitFor(() => expect(follower.failing).toBe(false), 30_000);
     await expectTableToBeFold(database);
   });
 
@@ -275,7 +283,7 @@ describeEachStore('A projector', (kind) => {
     expect(await follower.reach(1, 10_000)).toBe(true);
     expect(rows.losesNextAnswer).toBe(false);
     expect(await rows.find('')).toHaveLength(1);
-    await vi.waitFor(() => expect(told).toHaveLength(1));
+    await vi.waitFor(() => expect(told).toHaveLength(1), 30_000);
   });
 
   it('loses no change while its cache forgets rows in the middle of a fold', async () => {
@@ -300,7 +308,7 @@ describeEachStore('A projector', (kind) => {
     expect((await load(['a'])).get('a')?.amounts).toHaveLength(2);
   });
 
-  it('throws nothing away on behalf of a node that does not own it any more', async () => {
+  it('whose rows are outdated has them rebuilt on behalf of nobody but its owner, and throws nothing away', async () => {
     const log = tallyLog(database);
     const tail = new LogTail(log, 0);
     const { projector, follower } = await startProjector(log, tail, {});
@@ -315,11 +323,19 @@ describeEachStore('A projector', (kind) => {
     const tables = ['tally_view', 'parked_events', 'dead_letters'];
     const left = () =>
       Promise.all(tables.map(async (table) => (await database.log.query(`SELECT 1 FROM ${table}`)).length));
-    await projector.reset(GONE);
-    expect(await left()).toEqual([1, 1, 1]);
     const [{ owner }] = owned.parse(await database.log.query('SELECT owner FROM checkpoints'));
-    await projector.reset(owner);
-    expect(await left()).toEqual([0, 0, 0]);
+    const rebuilds = async () => (await new RebuildStore(database.log).find([projector.name])).size;
+    await projector.outdated(owner);
+    expect(await rebuilds()).toBe(0);
+    await database.log.query('UPDATE checkpoints SET rows_version = 0');
+    await projector.outdated(GONE);
+    expect(await rebuilds()).toBe(0);
+    await projector.outdated(owner);
+    await projector.outdated(owner);
+    expect(await new RebuildStore(database.log).find([projector.name])).toMatchObject(
+      new Map([[projector.name, { run: 1, status: 'RUNNING' }]]),
+    );
+    expect(await left()).toEqual([1, 1, 1]);
   });
 
   it('hands on each change with the row before it and its events', async () => {
@@ -388,21 +404,24 @@ describeServerStore('Projectors of several servers', (kind) => {
     await expectTableToBeFold(databases[0]);
   });
 
-  it('of an older version give way to a newer one, which begins anew at once', async () => {
+  it('of an older version give way to a newer one, which has the rows rebuilt', async () => {
     const older = await start(databases[0], tallyProjection());
     await add(older, 'a', 1);
     expect(await older.view(tallyProjection()).follower.reach(1, 10_000)).toBe(true);
     await databases[0].log.query(`UPDATE tally_view SET amounts = '[99]'`);
     const newer = await start(databases[1], tallyProjection({ version: 2 }));
     const { follower } = newer.view(tallyProjection());
-    expect(await follower.reach(1, 10_000)).toBe(true);
+    await untilRebuild(newer, tallyProjection(), 'SWAPPED');
     await expectTableToBeFold(databases[0]);
     for (const amount of [2, 3, 4]) {
       await add(older, 'a', amount);
       expect(await follower.reach(await newer.tail.refresh(), 10_000)).toBe(true);
       expect((await storedCheckpoint(databases[0]))?.version).toBe(2);
     }
-    await vi.waitFor(() => expect(older.view(tallyProjection()).follower.failing).toBe(true), { interval: 1 });
+    await vi.waitFor(() => expect(older.view(tallyProjection()).follower.failing).toBe(true), {
+      timeout: 30_000,
+      interval: 1,
+    });
     await expect(startTallyEngine(databases[0], { projections: [tallyProjection()] })).rejects.toThrow(
       'belongs to its version 2 now',
     );

@@ -261,7 +261,7 @@ describeEachStore('The queue of commands', (kind) => {
         return enqueue(engine, request('Add', { tallyId, amount: at }));
       });
       await Promise.all(queued);
-      await untilDrained(database, 50_000);
+      await untilDrained(database, 120_000);
       const done = new Map<string, number[]>();
       for (const { aggregateId, data } of await readWholeLog(engine.log)) {
         const amounts = done.get(aggregateId) ?? [];
@@ -273,7 +273,7 @@ describeEachStore('The queue of commands', (kind) => {
         'SELECT status, attempts, count(*)::int AS count FROM commands GROUP BY 1, 2',
       );
       expect(outcomes).toEqual([{ status: 'SUCCEEDED', attempts: 1, count: 10_000 }]);
-    }, 60_000);
+    }, 180_000);
 
     it('not before they are due, and then at once', async () => {
       const clock = new VirtualClock();
@@ -525,7 +525,7 @@ describeEachStore('The queue of commands', (kind) => {
       const watch = await engine.commandWatch.watch(id);
       const until = async (status: string, attempts: number) => {
         for (;;) {
-          const next = await within(10_000, `${status} after ${attempts}`, watch?.next() ?? Promise.reject());
+          const next = await within(40_000, `${status} after ${attempts}`, watch?.next() ?? Promise.reject());
           if (next.value?.status === status && next.value.attempts === attempts) return;
         }
       };
@@ -984,7 +984,7 @@ describeEachStore('The queue of commands', (kind) => {
       }),
       { numRuns: 12, endOnFailure: true },
     );
-  }, 60_000);
+  }, 180_000);
 });
 
 interface SentCommand {
@@ -1090,7 +1090,7 @@ describeServerStore('A transaction of the queue that is lost on the way', (kind)
       }[which];
       const lost = proxy.loseNext(what, marker);
       clock.advance(MINUTE + 123);
-      await within(10_000, 'it is lost', lost);
+      await within(40_000, 'it is lost', lost);
       isBroken = false;
       await eventually(async () => {
         clock.advance(MINUTE);
@@ -1115,7 +1115,7 @@ describeServerStore('A transaction of the queue that is lost on the way', (kind)
       const sent = request('Add', { tallyId, amount: 1, note });
       // If it was stored by then, it has perhaps been run, too.
       expect(['accepted', 'succeeded']).toContain((await engine.executor.enqueue(sent, {})).outcome);
-      await within(10_000, 'it is lost', lost);
+      await within(40_000, 'it is lost', lost);
       expect(await finished(engine, sent.commandId)).toMatchObject({ status: 'SUCCEEDED', attempts: 1 });
       expect(await amountsOf(engine, tallyId)).toEqual([1]);
     } finally {

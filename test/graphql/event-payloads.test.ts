@@ -1,12 +1,14 @@
-import { GraphQLObjectType } from 'graphql';
+import { GraphQLObjectType, graphql } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { defineEvent, type EventDefinition } from '../../src/eventsourcing/event.ts';
+import { type Actor, SYSTEM } from '../../src/eventsourcing/actor.ts';
+import { defineEvent, type EventDefinition, type RecordedEvent } from '../../src/eventsourcing/event.ts';
 import { addActor } from '../../src/graphql/actor.ts';
 import { createBuilder } from '../../src/graphql/builder.ts';
-import { addEventInterface, addEventType } from '../../src/graphql/events.ts';
+import { addEventInterface, addEventType, addUnknownEvent } from '../../src/graphql/events.ts';
 import { encodeGlobalId } from '../../src/graphql/global-id.ts';
-import { ANONYMOUS } from '../support/given.ts';
+import { ANONYMOUS, STAFF } from '../support/given.ts';
+import { recorded } from '../support/recorded.ts';
 
 const stone = z.object({ weight: z.number().int() }).meta({ graphql: 'Stone' });
 const described = (field: z.ZodType, meta: object = {}) => field.meta({ description: 'Something.', ...meta });
@@ -89,5 +91,82 @@ describe('The payload of an event', () => {
     expect(odd(z.object({ odd: z.object({}) }))).toThrow('No GraphQL type for a field of kind object');
     expect(odd(z.object({ odd: z.array(z.array(z.string())) }))).toThrow('A list in an event');
     expect(odd(z.object({ odd: z.array(z.string().nullable()) }))).toThrow('A list in an event');
+  });
+});
+
+describe('An event that this server cannot read', () => {
+  const moved = defineEvent({
+    type: 'StonesMoved',
+    schemaVersion: 1,
+    description: 'Stones were moved.',
+    data: z.object({ words: described(z.array(z.string())) }),
+  });
+  const [known] = recorded('quarry', 'q', [{ type: 'StonesMoved', data: { words: ['heave'] } }]);
+  const [other] = recorded('quarry', 'q', [{ type: 'StonesBurnt', data: { fuel: 'coal' } }]);
+  if (known === undefined || other === undefined) throw new Error('There are no events.');
+  const events: readonly RecordedEvent[] = [
+    known,
+    { ...known, schemaVersion: 9, data: { stones: 3 }, unreadable: 'It is newer.' },
+    { ...other, unreadable: 'It is not known.' },
+  ];
+
+  async function shownTo(actor: Actor): Promise<unknown> {
+    const builder = createBuilder();
+    const event = addEventInterface(builder, [moved], addActor(builder));
+    addUnknownEvent(builder, event);
+    addEventType(builder, event, {}, moved);
+    builder.queryField('events', (t) => t.field({ type: [event], audience: 'public', resolve: () => [...events] }));
+    builder.mutationField('nothing', (t) => t.boolean({ audience: 'public', resolve: () => true }));
+    builder.subscriptionField('nothing', (t) =>
+      t.boolean({ audience: 'public', subscribe: async function* () {}, resolve: () => true }),
+    );
+    builder.node(builder.objectRef<{ id: string }>('Quarry'), {
+      audience: 'public',
+      id: { resolve: ({ id }) => id },
+      isTypeOf: () => true,
+    });
+    const { data, errors } = await graphql({
+      schema: builder.toSchema(),
+      source: `{ events {
+        __typename type schemaVersion data
+        ... on StonesMoved { payload { words } }
+        ... on UnknownEvent { reason }
+      } }`,
+      contextValue: { actor },
+    });
+    expect(errors).toBeUndefined();
+    return data?.['events'];
+  }
+
+  test('is shown as one of a type of its own, beside those that it can read', async () => {
+    const shown = [
+      {
+        __typename: 'StonesMoved',
+        type: 'StonesMoved',
+        schemaVersion: 1,
+        data: { words: ['heave'] },
+        payload: { words: ['heave'] },
+      },
+      {
+        __typename: 'UnknownEvent',
+        type: 'StonesMoved',
+        schemaVersion: 9,
+        data: { stones: 3 },
+        reason: 'It is newer.',
+      },
+      {
+        __typename: 'UnknownEvent',
+        type: 'StonesBurnt',
+        schemaVersion: 1,
+        data: { fuel: 'coal' },
+        reason: 'It is not known.',
+      },
+    ];
+    expect(await shownTo(STAFF)).toEqual(shown);
+    expect(await shownTo(SYSTEM)).toEqual(shown);
+  });
+
+  test('tells its data to staff alone: which of it is for others, nobody here knows', async () => {
+    expect(await shownTo(ANONYMOUS)).toMatchObject([{ data: { words: ['heave'] } }, { data: {} }, { data: {} }]);
   });
 });

@@ -2,7 +2,15 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadMasterKey, type MasterKeySettings, NoMasterKey, parseMasterKey } from '../../src/platform/master-key.ts';
+import {
+  adoptNextMasterKey,
+  loadMasterKey,
+  loadMasterKeys,
+  type MasterKeySettings,
+  makeNextMasterKey,
+  NoMasterKey,
+  parseMasterKey,
+} from '../../src/platform/master-key.ts';
 
 const key = Buffer.from(Array.from({ length: 32 }, (_, at) => at * 8 + 3));
 
@@ -62,6 +70,29 @@ describe('The master key', () => {
   it('is not made anew for a store that has keys: it could not read them', () => {
     expect(() => load({ isStoreKeyed: true })).toThrow(/Set MASTER_KEY to the one that the store began with/);
     expect(readdirSync(dataDir)).toEqual([]);
+  });
+
+  it('before is known beside it, where the environment names both', () => {
+    const before = Buffer.alloc(32, 'before');
+    const fromEnvironment = key.toString('hex');
+    const settings = { dataDir, isStoreKeyed: true, isShared: false, fromEnvironment };
+    expect(loadMasterKeys(settings, logger)).toEqual({ masterKey: key, otherMasterKeys: [], next: undefined });
+    const both = loadMasterKeys({ ...settings, previous: before.toString('base64') }, logger);
+    expect(both).toEqual({ masterKey: key, otherMasterKeys: [before], next: key });
+    expect(() => loadMasterKeys({ ...settings, previous: 'nothing' }, logger)).toThrow(NoMasterKey);
+  });
+
+  it('after is made in a file beside it, stays until it is adopted, and then takes its place', () => {
+    const settings = { dataDir, isStoreKeyed: false, isShared: false };
+    const { masterKey } = loadMasterKeys(settings, logger);
+    const next = makeNextMasterKey(dataDir);
+    expect(next).not.toEqual(masterKey);
+    expect(makeNextMasterKey(dataDir)).toEqual(next);
+    expect(statSync(join(dataDir, 'master.key.new')).mode & 0o777).toBe(0o600);
+    expect(loadMasterKeys(settings, logger)).toEqual({ masterKey, otherMasterKeys: [next], next });
+    adoptNextMasterKey(dataDir);
+    expect(readdirSync(dataDir)).toEqual(['master.key']);
+    expect(loadMasterKeys(settings, logger)).toEqual({ masterKey: next, otherMasterKeys: [], next: undefined });
   });
 
   it('is not taken from a file that holds something else', () => {

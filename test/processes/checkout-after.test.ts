@@ -8,6 +8,7 @@ import {
   hears,
   LATER,
   noPaymentTimer,
+  noTimer,
   process,
   STATES,
   sends,
@@ -69,7 +70,7 @@ describe('A return', () => {
     givenProcess(process, [...twoReturns, ...pending[step].events, did.stepFailed(step, 'x')])
       .when(due(`retry ${step}`, LATER), context)
       .thenEvents([did.stepRetried(step)])
-      .thenEffects(pending[step].effects),
+      .thenEffects([noTimer(`retry ${step}`), ...pending[step].effects]),
   );
 
   test('is taken once, also when all of it is done', () => {
@@ -200,7 +201,7 @@ describe('A step that has to be done, and was not', () => {
     givenProcess(process, [...states[state], did.stepFailed(step, 'x')])
       .when(due(`retry ${step}`, LATER), context)
       .thenEvents([did.stepRetried(step)])
-      .thenEffects(effects),
+      .thenEffects([noTimer(`retry ${step}`), ...effects]),
   );
 
   test('is tried again later and later, a day at most, each step by itself', () => {

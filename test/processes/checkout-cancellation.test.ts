@@ -10,6 +10,7 @@ import {
   hears,
   LATER,
   noPaymentTimer,
+  noTimer,
   PAY_COMMAND,
   process,
   SHIPMENT,
@@ -81,6 +82,16 @@ describe('Cancelling an order', () => {
       .thenEffects([noPaymentTimer, sends.cancelPayment(WHY), ...undo, sends.refund(refundId)]);
   });
 
+  test('is too late where the goods leave while the carrier is asked, or cannot be', () => {
+    givenProcess(process, [...states.prepared, did.asked])
+      .when(hears.handedOver, context)
+      .thenEvents([did.shipped, did.notCancelled])
+      .thenEffects([sends.shipped, sends.notCancelled]);
+    givenProcess(process, [...states.prepared, did.asked, did.shipped, did.notCancelled])
+      .when(refused('CancelShipment', { rejection: illegalState('IN_TRANSIT', 'It left.') }), context)
+      .thenNothing();
+  });
+
   test('is too late where the shipment had left just then', () => {
     const rejection = illegalState('IN_TRANSIT', 'It was handed over to the carrier.');
     for (const state of [states.prepared, states['on the way'], states.delivered]) {
@@ -145,7 +156,7 @@ describe('A shipment that cannot be stopped, for there is none', () => {
     givenProcess(process, [...waiting, did.cancelled()])
       .when(due('retry RequestShipment', LATER), context)
       .thenEvents([did.stepRetried('RequestShipment')])
-      .thenEffects([]);
+      .thenEffects([noTimer('retry RequestShipment')]);
   });
 
   test('is tried again, where it may be on its way', () =>
@@ -153,6 +164,17 @@ describe('A shipment that cannot be stopped, for there is none', () => {
       .when(refused('CancelShipment', { rejection }), context)
       .thenEvents([did.stepFailed('CancelShipment', rejection.message)])
       .thenEffects([timer('retry CancelShipment')]));
+
+  test('is stopped as soon as it is there', () => {
+    const sought = [...asked, did.stepFailed('CancelShipment', rejection.message)];
+    givenProcess(process, sought)
+      .when(hears.prepared, context)
+      .thenEvents([did.prepared, did.stepRetried('CancelShipment')])
+      .thenEffects([sends.preparation, noTimer('retry CancelShipment'), sends.cancelShipment]);
+    givenProcess(process, [...sought, did.prepared, did.stepRetried('CancelShipment')])
+      .when(due('retry CancelShipment', LATER), context)
+      .thenNothing();
+  });
 
   test('is nothing where all is undone', () =>
     givenProcess(process, [...asked, did.cancelled()])
@@ -166,6 +188,12 @@ describe('A shipment that cannot be stopped, for there is none', () => {
     givenProcess(process, [...asked, did.stepFailed('CancelShipment', 'x')])
       .when(due('retry CancelShipment', LATER), context)
       .thenEvents([did.stepRetried('CancelShipment')])
-      .thenEffects([sends.cancelShipment]);
+      .thenEffects([noTimer('retry CancelShipment'), sends.cancelShipment]);
   });
+
+  test('is not tried again where the goods have left meanwhile', () =>
+    givenProcess(process, [...states['on the way'], did.stepFailed('CancelShipment', 'x')])
+      .when(due('retry CancelShipment', LATER), context)
+      .thenEvents([did.stepRetried('CancelShipment')])
+      .thenEffects([noTimer('retry CancelShipment')]));
 });

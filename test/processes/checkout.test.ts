@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { insufficientStock } from '../../src/contexts/rejections.ts';
+import type { Rejection } from '../../src/eventsourcing/rejection.ts';
 import { CART, OTHER_CART, price } from '../support/carts.ts';
 import {
   began,
@@ -9,6 +10,7 @@ import {
   did,
   hears,
   noPaymentTimer,
+  noTimer,
   PAY_COMMAND,
   paymentTimer,
   process,
@@ -21,6 +23,16 @@ import { givenProcess, handle, refused, stateAfter } from '../support/given-proc
 describe('A checkout', () => {
   test('begins with reserving what is in the cart', () =>
     givenProcess(process, []).when(hears.checkOut(), context).thenEvents([began()]).thenEffects([sends.reserve]));
+
+  test('is refused at once where whoever orders was forgotten, and nothing is taken for it', () => {
+    const rejection = { code: 'ILLEGAL_STATE', state: 'FORGOTTEN', message: expect.any(String) };
+    for (const gone of [{ email: null }, { shippingAddress: null }, { email: null, shippingAddress: null }]) {
+      givenProcess(process, [])
+        .when(hears.checkOut(gone), context)
+        .thenEvents([began(gone), did.refused(rejection as Rejection)])
+        .thenEffects([sends.cancelCart()]);
+    }
+  });
 
   test('then places the order', () =>
     givenProcess(process, states.reserving)
@@ -245,7 +257,7 @@ describe('A second cart with the id of an order that there is', () => {
     givenProcess(process, [...states.paying, taken, did.stepFailed('CancelCartCheckOut', 'x')])
       .when({ kind: 'timer', timer: 'retry CancelCartCheckOut', dueAt: new Date('2030-01-31T12:01:00Z') }, context)
       .thenEvents([did.stepRetried('CancelCartCheckOut')])
-      .thenEffects([sends.cancelCart(OTHER_CART, 'ID_TAKEN')]));
+      .thenEffects([noTimer('retry CancelCartCheckOut'), sends.cancelCart(OTHER_CART, 'ID_TAKEN')]));
 });
 
 describe('Who was forgotten', () => {

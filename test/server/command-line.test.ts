@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ServerProcess, startServerProcess } from '../support/servers.ts';
 import { Shop } from '../support/shop.ts';
-import { storeKinds, type TestStore } from '../support/stores.ts';
+import { embeddedStores, type TestStore } from '../support/stores.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const STACK = /\n\s+at .+:\d+:\d+/;
@@ -22,7 +22,7 @@ function run(parameters: readonly string[], environment: Readonly<Record<string,
   const cwd = mkdtempSync(join(tmpdir(), 'cartstream-cli-'));
   return new Promise((resolve) => {
     const env = { ...process.env, PORT: '0', DATABASE_URL: '', LOG_LEVEL: 'warn', NO_COLOR: '1', ...environment };
-    const child = execFile(process.execPath, [MAIN, ...parameters], { cwd, env, timeout: 20_000 }, (_, out, err) => {
+    const child = execFile(process.execPath, [MAIN, ...parameters], { cwd, env, timeout: 60_000 }, (_, out, err) => {
       rmSync(cwd, { recursive: true, force: true });
       resolve({ code: child.exitCode, output: out + err });
     });
@@ -33,12 +33,12 @@ describe('The command line', () => {
   test('lists its commands', async () => {
     const { code, output } = await run(['--help']);
     expect(code).toBe(0);
-    for (const command of ['serve', 'migrate', 'seed', 'token', 'replay']) {
+    for (const command of ['serve', 'migrate', 'seed', 'token', 'replay', 'trace']) {
       expect(output).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
     }
   });
 
-  test.each(['serve', 'migrate', 'seed', 'token', 'replay'])('has a help of its own for %s', async (command) => {
+  test.each(['serve', 'migrate', 'seed', 'token', 'replay', 'trace'])('has a help of its own for %s', async (command) => {
     const { code, output } = await run([command, '--help']);
     expect(code).toBe(0);
     expect(output).toContain(`Usage: cartstream ${command}`);
@@ -91,8 +91,10 @@ describe('The command line', () => {
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     const address = taken.address();
     const port = typeof address === 'object' && address !== null ? String(address.port) : '';
-    const { code, output } = await run(['serve', '--no-seed'], { PORT: port });
+    const store = await embeddedStores.create();
+    const { code, output } = await run(['serve', '--no-seed'], { ...store.environment, PORT: port });
     taken.close();
+    await store.remove();
     expect(code).toBe(1);
     expect(output).toContain(port);
     expect(output).not.toMatch(STACK);
@@ -103,9 +105,7 @@ describe('A data folder', () => {
   let store: TestStore;
   let first: ServerProcess;
   beforeAll(async () => {
-    const [kind] = storeKinds;
-    if (kind === undefined) throw new Error('There is no store.');
-    store = await kind.create();
+    store = await embeddedStores.create();
     first = await startServerProcess(store);
   });
   afterAll(async () => {
@@ -139,9 +139,7 @@ describe('A data folder', () => {
   });
 
   test('that is empty is filled with the demo catalog by a server, once', async () => {
-    const [kind] = storeKinds;
-    const empty = await kind?.create();
-    if (empty === undefined) throw new Error('There is no store.');
+    const empty = await embeddedStores.createBare();
     let server = await startServerProcess(empty, []);
     const count = async () => {
       const query = '{ products { totalCount } }';
@@ -156,5 +154,5 @@ describe('A data folder', () => {
     const { code, output } = await run(['seed'], { ...empty.environment });
     expect([code, output]).toEqual([0, '0 products were added.\n']);
     await empty.remove();
-  });
+  }, 180_000);
 });

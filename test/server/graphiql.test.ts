@@ -43,7 +43,7 @@ describeEachStore('The page of GraphiQL', (kind) => {
       const live = await run(operation);
       if (live === undefined) continue;
       lives.set(operation.name?.value ?? '', live);
-      await vi.waitFor(() => expect(live.results).toHaveLength(1));
+      await vi.waitFor(() => expect(live.results).toHaveLength(1), 30_000);
     }
 
     expect(answers.get('Products')).toMatchObject({ data: { products: { nodes: expect.any(Array) } } });
@@ -63,6 +63,49 @@ describeEachStore('The page of GraphiQL', (kind) => {
       data: {
         order: { personalData: 'PRESENT', email: 'ada@example.com' },
         notifications: { nodes: expect.any(Array) },
+      },
+    });
+    expect(answers.get('FiveChanges')).toMatchObject({
+      data: { begin: { cart: { version: 1 } }, fifth: { cart: { version: 6, itemCount: 5 } } },
+    });
+    expect(answers.get('CartThen')).toMatchObject({
+      data: { cartAsOf: { version: 2, lines: [{ sku: '71053', quantity: 2 }] } },
+    });
+    expect(answers.get('Diff')).toMatchObject({
+      data: {
+        diff: [
+          { path: '/coupon', from: null, to: { code: 'WELCOME10' } },
+          { path: '/lines/71053/quantity', from: 2, to: 5 },
+        ],
+      },
+    });
+    expect(answers.get('Restore')).toMatchObject({
+      data: {
+        restoreCart: {
+          cart: {
+            lines: [
+              { sku: '71053', quantity: 2 },
+              { sku: '16237', quantity: 1 },
+            ],
+            discounts: [],
+          },
+        },
+      },
+    });
+    const restoring = '44444444-4444-4444-8444-444444444444';
+    expect(answers.get('LastEvent')).toMatchObject({
+      data: {
+        events: { nodes: [{ type: 'CartRestored', commandId: restoring, data: { toVersion: 3 } }] },
+        causation: {
+          root: { command: { name: 'RestoreCart' } },
+          steps: [
+            { depth: 0, command: { name: 'RestoreCart', status: 'SUCCEEDED' } },
+            { event: { type: 'ItemQuantityChanged' } },
+            { event: { type: 'ItemAddedToCart' } },
+            { event: { type: 'CouponRemoved' } },
+            { depth: 1, event: { type: 'CartRestored' } },
+          ],
+        },
       },
     });
     const order = lives.get('LiveOrder');

@@ -114,6 +114,37 @@ describeEachStore('A shop whose outside parties are down', (kind) => {
     expect(await buyer.deadLetters()).toEqual([]);
   });
 
+  test('pays nothing back without a carrier, which alone knows where the goods are; nor sends them off then', async () => {
+    const order = await buyer.placed({ MUG: 1 });
+    await world.shut('carrier');
+    await buyer.pay(order.id);
+    await buyer.untilOrder(order.id, { status: 'PAID' });
+    const registering = await letterOf('RegisterShipment');
+    const commandId = randomUUID();
+    const cancelling = buyer.cancel(order.id, { commandId });
+    const letter = await letterOf('CancelShipment');
+    expect(await buyer.command(commandId)).toMatchObject({ status: 'RUNNING' });
+    const waiting = await buyer.untilOrder(order.id, { status: 'PAID', payments: [{ status: 'CONFIRMED' }] });
+    expect(waiting.process?.steps.at(-1)).toMatchObject({ name: 'cancel', status: 'WAITING' });
+
+    await world.reopen('carrier', null);
+    expect(await retried(letter.id)).toMatchObject({ __typename: 'DeadLetterPayload' });
+    await eventually(async () => {
+      await skipPauses(server);
+      const over = { status: 'CANCELLED', payments: [{ status: 'REFUNDED' }], shipments: [{ status: 'CANCELLED' }] };
+      expect(await buyer.order(order.id)).toMatchObject(over);
+    });
+    await cancelling;
+    expect(await buyer.command(commandId)).toMatchObject({ status: 'SUCCEEDED' });
+    // What was to begin it comes too late, and changes nothing.
+    await retried(registering.id);
+    await eventually(async () => expect(await buyer.deadLetters()).toEqual([]));
+    const { shipments } = await world.carrier.ledger();
+    expect(shipments.filter(({ status }) => status !== 'delivered')).toMatchObject([{ status: 'cancelled' }]);
+    await world.shut('carrier');
+    await world.reopen('carrier');
+  });
+
   test('tells its customers later without a mail server: everything, and each thing once by its Message-ID', async () => {
     await world.shut('mail server');
     const order = await buyer.placed({ MUG: 1 });

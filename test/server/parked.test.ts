@@ -119,6 +119,23 @@ describeEachStore('A cart whose row cannot be written', (kind) => {
     });
   });
 
+  test('has its past up to there, and no past that is made up after it', async () => {
+    const { cartId, fault } = await parkedCart();
+    const asOf = 'query AsOf($id: ID!, $asOf: AsOf!) { cartAsOf(id: $id, asOf: $asOf) { version itemCount } }';
+    const at = (version: number) => operator.ask<{ cartAsOf: object }>(asOf, { id: cartId, asOf: { version } });
+    expect((await at(2)).data?.cartAsOf).toEqual({ version: 2, itemCount: 1 });
+    expect(await faultOf(asOf, { id: cartId, asOf: { version: 5 } })).toEqual(['PROJECTION_PARKED']);
+    // What it is decided from is known from its events alone.
+    expect(await operator.run('restoreCart', { cartId, toVersion: 3 })).toMatchObject({
+      __typename: 'CommandAccepted',
+      receipt: { status: 'SUCCEEDED', version: 7 },
+    });
+    await fault.mend();
+    await operator.operate('retryDeadLetter', { deadLetterId: (await letterOf(cartId)).id });
+    await eventually(async () => expect((await at(7)).data?.cartAsOf).toEqual({ version: 7, itemCount: 3 }));
+    expect((await at(5)).data?.cartAsOf).toEqual({ version: 5, itemCount: 10 });
+  });
+
   test('takes commands as ever: they are decided on what happened, and answered as accepted', async () => {
     const { cartId, fault, position } = await parkedCart();
     const input = { cartId, sku: 'A', quantity: 7, expectedVersion: 5, commandId: randomUUID() };

@@ -116,7 +116,7 @@ describeEachStore('Each kind of client', (kind) => {
       });
       await response.body?.cancel();
       expect(response.status).toBe(406);
-      await vi.waitFor(() => expect(server.engine.view(cartProjection).live.watched.subscribers).toBe(0));
+      await vi.waitFor(() => expect(server.engine.view(cartProjection).live.watched.subscribers).toBe(0), 30_000);
     },
   );
 
@@ -125,7 +125,7 @@ describeEachStore('Each kind of client', (kind) => {
       expect(server.engine.views.map(({ live }) => live.watched)).toEqual(
         server.engine.views.map(() => ({ topics: 0, subscribers: 0 })),
       );
-    }, 10_000);
+    }, 30_000);
   });
 });
 

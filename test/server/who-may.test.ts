@@ -185,9 +185,9 @@ describe('With AUTH_MODE=jwt', () => {
     async function seenBy(shop: Shop): Promise<Watched['productChanged']['events']> {
       const client = socketClient(server.webSocketUrl, shop.headers['authorization']);
       const watching = watch<Watched>(client, { query: EVENTS, variables: { sku: 'A' } });
-      await vi.waitFor(() => expect(watching.results).toHaveLength(1));
+      await vi.waitFor(() => expect(watching.results).toHaveLength(1), 30_000);
       await staff.run('adjustStock', { sku: 'A', delta: 1, reason: 'found behind the shelf', commandId: randomUUID() });
-      await vi.waitFor(() => expect(watching.results.length).toBeGreaterThan(1));
+      await vi.waitFor(() => expect(watching.results.length).toBeGreaterThan(1), 30_000);
       await client.dispose();
       return watching.results.flatMap(({ data }) => data?.productChanged.events ?? []);
     }
@@ -223,9 +223,9 @@ describe('With AUTH_MODE=jwt', () => {
     test('is not given away by its commandId in another place', async () => {
       const client = socketClient(server.webSocketUrl);
       const watching = watch<Watched>(client, { query: EVENTS, variables: { sku: 'A' } });
-      await vi.waitFor(() => expect(watching.results).toHaveLength(1));
+      await vi.waitFor(() => expect(watching.results).toHaveLength(1), 30_000);
       await staff.run('adjustStock', { sku: 'A', delta: 1, reason: 'count', commandId });
-      await vi.waitFor(() => expect(watching.results.length).toBeGreaterThan(1));
+      await vi.waitFor(() => expect(watching.results.length).toBeGreaterThan(1), 30_000);
       await client.dispose();
       expect(JSON.stringify(watching.results)).not.toContain(commandId);
     });
@@ -235,9 +235,9 @@ describe('With AUTH_MODE=jwt', () => {
         socketClient(server.webSocketUrl, shop.headers['authorization']),
       );
       const watchings = clients.map((client) => watch<Watched>(client, { query: EVENTS, variables: { sku: 'A' } }));
-      await vi.waitFor(() => expect(watchings.map(({ results }) => results.length)).toEqual([1, 1, 1]));
+      await vi.waitFor(() => expect(watchings.map(({ results }) => results.length)).toEqual([1, 1, 1]), 30_000);
       await staff.run('adjustStock', { sku: 'A', delta: 2, reason: 'secret' });
-      await vi.waitFor(() => expect(watchings.map(({ results }) => results.length)).toEqual([2, 2, 2]));
+      await vi.waitFor(() => expect(watchings.map(({ results }) => results.length)).toEqual([2, 2, 2]), 30_000);
       const reasons = watchings.map(({ results }) => results[1]?.data?.productChanged.events[0]?.payload?.reason);
       expect(reasons).toEqual(['secret', null, null]);
       await Promise.all(clients.map((client) => client.dispose()));

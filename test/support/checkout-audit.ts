@@ -112,6 +112,15 @@ export function expectGoodsToAddUp(
   }
 }
 
+/** Nobody has both the goods and the money: what an order that was cancelled had, the carrier does not bring. */
+export function expectCarriedGoodsToBePaid(orders: readonly OrderRow[], { shipments }: Ledger): void {
+  const carried = new Set(shipments.filter(({ status }) => status !== 'cancelled').map(({ reference }) => reference));
+  const given = orders.filter(
+    ({ status, shipments: own }) => status === 'CANCELLED' && own.some(({ shipmentId }) => carried.has(shipmentId)),
+  );
+  expect(given.map(({ number }) => number)).toEqual([]);
+}
+
 /** Each customer was told each thing; of what came twice, the Message-ID tells that it is the same. */
 export function expectMailsToAddUp(
   placed: readonly PlacedOrder[],

@@ -117,7 +117,7 @@ export function plansOf(seed: number, customers: number, skus: readonly string[]
       secondToken: chance(0.7) ? pick(SECOND_CARDS) : null,
       actionIsDone: chance(0.7),
       cancels: chance(0.15) ? pick(CANCELLED_AT) : null,
-      returns: chance(0.1),
+      returns: chance(0.25),
     };
   });
 }

@@ -75,7 +75,7 @@ export const hears = {
   delivered: told({ type: 'ShipmentDelivered', ...ofShipment, note: null }),
   shipmentCancelled: told({ type: 'ShipmentCancelled', ...ofShipment, reason: 'x' }),
   cancel: told({
-    ...{ type: 'OrderCancellationRequested', orderId, commandId: CANCEL_COMMAND, reason: 'changed my mind' },
+    ...{ type: 'OrderCancellationRequested', orderId, commandId: CANCEL_COMMAND },
     requestedBy: { kind: 'GUEST', id: 'g' },
   } as const),
   notCancelled: told({ type: 'OrderCancellationRefused', orderId, reason: 'SHIPPED' }),
@@ -237,5 +237,6 @@ export const conclude = (commandId: string, rejection?: object): ProcessEffect =
     : ({ kind: 'conclude', commandId, rejection } as ProcessEffect);
 export const paymentTimer: ProcessEffect = { kind: 'setTimer', timer: 'payment', dueAt: new Date(DEADLINE) };
 export const overdueTimer: ProcessEffect = { kind: 'setTimer', timer: 'payment', dueAt: UNTIL };
-export const noPaymentTimer: ProcessEffect = { kind: 'cancelTimer', timer: 'payment' };
+export const noTimer = (timer: string): ProcessEffect => ({ kind: 'cancelTimer', timer });
+export const noPaymentTimer = noTimer('payment');
 export const timer = (name: string, dueAt = LATER): ProcessEffect => ({ kind: 'setTimer', timer: name, dueAt });

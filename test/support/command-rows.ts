@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { SqlClient } from '../../src/platform/database.ts';
+import { emptyTables } from './empty-tables.ts';
 
 /** Rows of the command store, as a test needs them: what it does not say is as of a command that succeeded at once. */
 export interface CommandRow {
@@ -149,7 +150,7 @@ export async function parkEvents(
 
 /** Forgets every command and what failed. */
 export async function emptyCommandStore(client: SqlClient): Promise<void> {
-  await client.query('TRUNCATE commands, command_queue, dead_letters, parked_events');
+  await emptyTables(client, ['commands', 'command_queue', 'dead_letters', 'parked_events']);
 }
 
 async function insert(client: SqlClient, table: string, rows: readonly object[]): Promise<void> {

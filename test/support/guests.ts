@@ -39,7 +39,15 @@ const guestServed = defineEvent({
   description: 'Something was done that concerns other commands.',
   data: z.object({ what, id: z.string(), mail: z.string().nullable() }),
 });
-type GuestEvent = EventOf<typeof guestCame> | EventOf<typeof guestServed>;
+const guestForgotten = defineEvent({
+  type: 'GuestForgotten',
+  schemaVersion: 1,
+  description: 'A guest is forgotten.',
+  forgets: 'guestId',
+  data: z.object({ guestId }),
+});
+export const guestEvents = [guestCame, guestServed, guestForgotten] as const;
+type GuestEvent = EventOf<(typeof guestEvents)[number]>;
 
 const plain = { audience: 'public', aggregateId: (data: { guestId: string }) => data.guestId } as const;
 const input = z.object({ guestId, email, home: home.optional(), token: token.optional() });
@@ -59,7 +67,13 @@ const serve = defineCommand({
   description: 'Does something about another command or dead letter.',
   input: z.object({ guestId, what, id: z.string() }),
 });
-const guestCommands = [welcome, refuse, breakGuest, hold, serve] as const;
+const forget = defineCommand({
+  ...plain,
+  name: 'ForgetGuest',
+  description: 'Forgets a guest.',
+  input: z.object({ guestId }),
+});
+const guestCommands = [welcome, refuse, breakGuest, hold, serve, forget] as const;
 type GuestCommand = CommandOf<(typeof guestCommands)[number]>;
 
 /** What a guest whom an aggregate or a process sends along is known by. */
@@ -99,6 +113,8 @@ function createGuest({ broken = new Set(), sent = { email: 'sent', token: 'sent'
           const { what: done, id } = command.data;
           return [{ type: 'GuestServed', data: { what: done, id, mail: null } }];
         }
+        case 'ForgetGuest':
+          return [{ type: 'GuestForgotten', data: { guestId: command.data.guestId } }];
         default:
           return command satisfies never;
       }
@@ -110,7 +126,7 @@ function createGuest({ broken = new Set(), sent = { email: 'sent', token: 'sent'
     type: 'guest',
     decider,
     commands: guestCommands,
-    events: [guestCame, guestServed],
+    events: guestEvents,
     effectsOf: (event) => (event.type === 'GuestServed' ? effectsOf(event.data.what, event.data.id, sent) : []),
   };
   return guest;
@@ -198,7 +214,8 @@ export function startGuestEngine(
     broken,
     sent,
     ...rest
-  }: GuestOptions & Partial<Pick<EngineSettings, 'masterKey' | 'commandRetries' | 'clock' | 'logger'>> = {},
+  }: GuestOptions &
+    Partial<Pick<EngineSettings, 'masterKey' | 'otherMasterKeys' | 'commandRetries' | 'clock' | 'logger'>> = {},
 ): Promise<Engine> {
   const options = { ...(broken === undefined ? {} : { broken }), ...(sent === undefined ? {} : { sent }) };
   return Engine.start({

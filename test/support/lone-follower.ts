@@ -22,7 +22,13 @@ export async function startLoneFollower(
 ): Promise<LoneFollower> {
   const parts = { log, tail, client, clock: systemClock, ids: randomIds, logger: createLogger('silent') };
   const follower = new LogFollower({ ...parts, task, retries: EVENT_RETRIES, onLost: () => node.refresh() });
-  const node = new Node({ ...parts, followers: [follower], isAlone: engine === 'pglite', leaseSeconds: 6 });
+  const node = new Node({
+    ...parts,
+    followers: [follower],
+    isAlone: engine === 'pglite',
+    masterKeyIds: [],
+    leaseSeconds: 6,
+  });
   await node.start();
   return {
     follower,

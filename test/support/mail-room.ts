@@ -13,14 +13,14 @@ import { Engine } from '../../src/eventsourcing/engine.ts';
 import type { ProcessManager } from '../../src/eventsourcing/process-manager.ts';
 import { createSchemaKit } from '../../src/graphql/schema-kit.ts';
 import { systemClock } from '../../src/platform/clock.ts';
-import { type Database, openDatabase } from '../../src/platform/database.ts';
+import type { Database } from '../../src/platform/database.ts';
 import { randomIds } from '../../src/platform/ids.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { createMailer, type Mailer } from '../../src/platform/mail.ts';
-import { migrate } from '../../src/platform/migrations.ts';
 import { testMasterKey } from './master-key.ts';
 import { notices } from './notices.ts';
 import { eventually } from './queue.ts';
+import { embeddedStores, openMigrated, type TestStore } from './stores.ts';
 
 const contexts = [customersContext, notificationContext, operationsContext];
 
@@ -47,13 +47,14 @@ export interface MailRoomOptions {
 /** An engine that knows customers and what they are told, over a store of its own. */
 export class MailRoom {
   readonly database: Database;
+  readonly #store: TestStore;
   readonly #start: (send: Mailer['send']) => Promise<Engine>;
   #engine: Engine | undefined;
   #mailer = mailerTo(undefined);
 
   static async open({ aggregates = [], processes = [] }: MailRoomOptions = {}): Promise<MailRoom> {
-    const database = await openDatabase({ engine: 'pglite' });
-    await migrate(database);
+    const store = await embeddedStores.create();
+    const database = await openMigrated(store);
     const start = (send: Mailer['send']) =>
       Engine.start({
         database,
@@ -67,12 +68,13 @@ export class MailRoom {
         logger: createLogger('silent'),
         commandRetries: { maxAttempts: 3, firstPauseMs: 1, longestPauseMs: 1 },
       });
-    const room = new MailRoom(database, start);
+    const room = new MailRoom(store, database, start);
     await room.restart();
     return room;
   }
 
-  private constructor(database: Database, start: (send: Mailer['send']) => Promise<Engine>) {
+  private constructor(store: TestStore, database: Database, start: (send: Mailer['send']) => Promise<Engine>) {
+    this.#store = store;
     this.database = database;
     this.#start = start;
   }
@@ -92,6 +94,7 @@ export class MailRoom {
     await this.engine.stop();
     this.#mailer.close();
     await this.database.close();
+    await this.#store.remove();
   }
 
   /** From now on mails go to this server; to none, if there is none. */

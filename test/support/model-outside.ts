@@ -2,10 +2,12 @@ import type { PaymentCommand } from '../../src/contexts/payment/commands.ts';
 import type { ProviderPayment, ProviderRefund, ProviderStatus } from '../../src/contexts/payment/provider.ts';
 import { isClosed, type PaymentState } from '../../src/contexts/payment/state.ts';
 import type { CarrierShipment } from '../../src/contexts/shipping/carrier.ts';
+import type { ShipmentCommand } from '../../src/contexts/shipping/commands.ts';
 import type { ShipmentState } from '../../src/contexts/shipping/state.ts';
 import type { AnyCommand } from '../../src/eventsourcing/decider.ts';
 
 type Note = Extract<PaymentCommand, { type: 'NoteProviderPayment' }>;
+type CarrierNote = Extract<ShipmentCommand, { type: 'NoteCarrierShipment' }>;
 
 const HELD: readonly ProviderStatus[] = ['processing', 'requires_action', 'authorised'];
 const NEXT: Partial<Record<ProviderStatus, readonly ProviderStatus[]>> = {
@@ -17,8 +19,10 @@ const NEXT: Partial<Record<ProviderStatus, readonly ProviderStatus[]>> = {
 /** A payment provider and a carrier in memory that answer at once, and do as they please otherwise. */
 export class ModelOutside {
   readonly payments = new Map<string, ProviderPayment>();
-  /** All that payments ever were, to be told at any time, in any order. */
-  readonly told: ProviderPayment[] = [];
+  /** All that payments and shipments ever were, to be told at any time, in any order. */
+  readonly told: (Note | CarrierNote)[] = [];
+  /** As the carrier has them. */
+  readonly shipments = new Map<string, CarrierShipment>();
   /** How the next payment begins, and the next refund. */
   begins: ProviderStatus = 'authorised';
   refunds: ProviderRefund['status'] = 'succeeded';
@@ -27,9 +31,9 @@ export class ModelOutside {
   perform({ type, data }: AnyCommand, state: unknown): ProviderPayment | CarrierShipment | undefined {
     const { paymentId = '', refundId = '', shipmentId = '' } = data as Partial<Record<string, string>>;
     if (type === 'RegisterShipment') {
-      return (state as ShipmentState).status === 'requested' ? carried(shipmentId, 'prepared') : undefined;
+      return (state as ShipmentState).status === 'requested' ? this.#register(shipmentId) : undefined;
     }
-    if (type === 'CancelAtCarrier') return carried(shipmentId, 'cancelled');
+    if (type === 'CancelShipment') return this.#callOff(shipmentId, state as ShipmentState);
     const payment = state as PaymentState;
     const there = this.payments.get(paymentId);
     switch (type) {
@@ -66,15 +70,37 @@ export class ModelOutside {
     }
   }
 
-  /** How all payments stand: what a provider's calls tell in the end, or whoever asks it. */
-  news(): readonly Note[] {
-    return [...this.payments.values()].map(noteOf);
+  /** The carrier fetches goods, brings them, or will not take them; it may be long until it tells of that. */
+  carry(shipmentId: string, to: Exclude<CarrierShipment['status'], 'prepared'>): void {
+    const status = this.shipments.get(shipmentId)?.status;
+    if (to === 'delivered' ? status === 'in_transit' : status === 'prepared') this.#carry(shipmentId, to);
   }
 
-  /** A call that tells how a payment stood once. */
-  call(at: number): Note | undefined {
-    const payment = this.told[at % Math.max(1, this.told.length)];
-    return payment === undefined ? undefined : noteOf(payment);
+  /** How everything stands: what is told in the end by whoever is outside, or if asked. */
+  news(): readonly (Note | CarrierNote)[] {
+    return [...[...this.payments.values()].map(noteOf), ...[...this.shipments.values()].map(carrierNoteOf)];
+  }
+
+  /** A call that tells how a payment or a shipment stood once. */
+  call(at: number): Note | CarrierNote | undefined {
+    return this.told[at % Math.max(1, this.told.length)];
+  }
+
+  #register(shipmentId: string): CarrierShipment {
+    return this.shipments.get(shipmentId) ?? this.#carry(shipmentId, 'prepared');
+  }
+
+  #callOff(shipmentId: string, { status }: ShipmentState): CarrierShipment | undefined {
+    if (status === 'unknown' || status === 'in transit' || status === 'delivered') return undefined;
+    const there = this.#register(shipmentId);
+    return there.status === 'prepared' ? this.#carry(shipmentId, 'cancelled') : there;
+  }
+
+  #carry(shipmentId: string, status: CarrierShipment['status']): CarrierShipment {
+    const shipment = { shipmentId, carrier: 'simulated', trackingCode: 'SIM-1', status };
+    this.shipments.set(shipmentId, shipment);
+    this.told.push(carrierNoteOf(shipment));
+    return shipment;
   }
 
   #begin(paymentId: string, amount: ProviderPayment['amount']): ProviderPayment {
@@ -99,7 +125,7 @@ export class ModelOutside {
     const done = payment.refunds.filter((it) => it.status === 'succeeded');
     const now = { ...payment, refundedMinor: done.reduce((sum, it) => sum + it.amountMinor, 0) };
     this.payments.set(payment.paymentId, now);
-    this.told.push(now);
+    this.told.push(noteOf(now));
     return now;
   }
 }
@@ -108,6 +134,6 @@ function noteOf(payment: ProviderPayment): Note {
   return { type: 'NoteProviderPayment', data: { paymentId: payment.paymentId, payment } };
 }
 
-function carried(shipmentId: string, status: CarrierShipment['status']): CarrierShipment {
-  return { shipmentId, carrier: 'simulated', trackingCode: 'SIM-1', status };
+function carrierNoteOf(shipment: CarrierShipment): CarrierNote {
+  return { type: 'NoteCarrierShipment', data: { shipmentId: shipment.shipmentId, shipment } };
 }

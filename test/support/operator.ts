@@ -8,7 +8,7 @@ import { type Watching, watch } from './sockets.ts';
 
 /** What operators ask, and whoever follows a command that they sent. */
 
-const PATIENCE = { timeout: 20_000, interval: 10 };
+const PATIENCE = { timeout: 40_000, interval: 10 };
 
 export interface CommandView {
   readonly id: string;

@@ -32,6 +32,8 @@ const content = {
   ...{ paymentDeadline: DEADLINE, email: 'carla@example.org', shippingAddress: ADDRESS },
 };
 
+const inWords = (reason: string) => ({ customerId: content.customerId, reason });
+
 export const place = (changes: Partial<DataOf<'PlaceOrder'>> = {}): OrderCommand => ({
   type: 'PlaceOrder',
   data: { orderId: ORDER, ...content, ...changes },
@@ -40,10 +42,10 @@ export const pay = (paymentId = PAYMENT): OrderCommand => ({
   type: 'PayOrder',
   data: { orderId: ORDER, paymentId, paymentToken: 'tok_ok' },
 });
-export const cancel: OrderCommand = { type: 'CancelOrder', data: { orderId: ORDER, reason: 'changed my mind' } };
+export const cancel: OrderCommand = { type: 'CancelOrder', data: { orderId: ORDER, ...inWords('changed my mind') } };
 export const returnItems = (back: DataOf<'ReturnItems'>['lines'], returnId = RETURN): OrderCommand => ({
   type: 'ReturnItems',
-  data: { orderId: ORDER, returnId, lines: back, reason: 'too small' },
+  data: { orderId: ORDER, returnId, lines: back, ...inWords('too small') },
 });
 
 /** What the process of an order tells it. */
@@ -80,7 +82,7 @@ export const paid: OrderEvent = { type: 'OrderPaid', data: { paymentId: PAYMENT 
 export const preparing: OrderEvent = { type: 'OrderPreparationBegan', data: { shipmentId: SHIPMENT } };
 export const shipped: OrderEvent = { type: 'OrderShipped', data: { carrier: 'simulated', trackingCode: 'SIM-1' } };
 export const delivered: OrderEvent = { type: 'OrderDelivered', data: { shipmentId: SHIPMENT } };
-export const cancelling: OrderEvent = { type: 'OrderCancellationRequested', data: { reason: 'changed my mind' } };
+export const cancelling: OrderEvent = { type: 'OrderCancellationRequested', data: inWords('changed my mind') };
 export const notCancelled: OrderEvent = { type: 'OrderCancellationRefused', data: { reason: 'SHIPPED' } };
 export const cancelled: OrderEvent = { type: 'OrderCancelled', data: { reason: 'changed my mind' } };
 export const returned = (
@@ -89,7 +91,7 @@ export const returned = (
   returnId = RETURN,
 ): OrderEvent => ({
   type: 'OrderItemsReturned',
-  data: { returnId, lines: [...back], refund: price(refundMinor), reason: 'too small' },
+  data: { returnId, lines: [...back], refund: price(refundMinor), ...inWords('too small') },
 });
 export const refunded = (refundId: string): OrderEvent => ({
   type: 'OrderRefunded',

@@ -3,6 +3,7 @@ import { systemClock } from '../../src/platform/clock.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { createOutsideParties, type OutsideParties, type OutsideSettings } from '../../src/server/outside-parties.ts';
 import { WEBHOOK_PATHS } from '../../src/server/webhooks.ts';
+import type { Pace } from '../../src/simulators/carrier/shipment.ts';
 import type { Simulator } from '../../src/simulators/simulator.ts';
 import { simulatorSecrets } from '../../src/simulators/start.ts';
 import { type MailServer, startMailServer } from './mail-server.ts';
@@ -116,8 +117,11 @@ export class OutsideWorld {
     await this.#mail.close();
   }
 
-  /** It is back, at the same place, and knows what it knew. */
-  async reopen(party: Party): Promise<void> {
+  /**
+   * It is back, at the same place, and knows what it knew.
+   * @param pace of the carrier's shipments from now on; null: they stay where they are
+   */
+  async reopen(party: Party, pace: Pace | null = AT_ONCE): Promise<void> {
     const { payments, carrier, mail } = this.#ports;
     if (party === 'payment provider') {
       const place = { port: payments, ledgerFile: this.#ledgers.payments };
@@ -125,7 +129,7 @@ export class OutsideWorld {
     }
     if (party === 'carrier') {
       const place = { port: carrier, ledgerFile: this.#ledgers.carrier };
-      this.#carrier = await startCarrier(this.#cleanup, { ...secrets, pace: AT_ONCE, ...place });
+      this.#carrier = await startCarrier(this.#cleanup, { ...secrets, pace, ...place });
     }
     if (party === 'mail server') this.#mail = await startMailServer(mail);
   }

@@ -9,7 +9,7 @@ import { tallyStream } from './tally.ts';
 
 /** What stands in the queue, as the tables have it. */
 
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 40_000;
 
 const queueRow = z.object({
   id: z.string(),

@@ -23,7 +23,7 @@ export const note = (shipment: CarrierShipment): ShipmentCommand => ({
   type: 'NoteCarrierShipment',
   data: { shipmentId: SHIPMENT, shipment },
 });
-export const perform = (type: 'RegisterShipment' | 'ReconcileShipment' | 'CancelAtCarrier'): ShipmentCommand => ({
+export const perform = (type: 'RegisterShipment' | 'ReconcileShipment'): ShipmentCommand => ({
   type,
   data: { shipmentId: SHIPMENT },
 });
@@ -62,8 +62,8 @@ export const delivered = (note: string | null = null): ShipmentEvent => ({
   type: 'ShipmentDelivered',
   data: { orderId, note },
 });
-export const cancelled = (reason = 'unwanted'): ShipmentEvent => ({
+export const cancelled = (reason = 'unwanted', isAtCarrier = true): ShipmentEvent => ({
   type: 'ShipmentCancelled',
-  data: { orderId, reason },
+  data: { orderId, reason, isAtCarrier },
 });
 export const registeredLate: ShipmentEvent = { type: 'ShipmentRegisteredLate', data: { orderId, ...CARRIED } };

@@ -24,7 +24,7 @@ const COMMON = {
 
 /** Waits until a check holds, also on a machine that is busy. */
 export function eventually<Result>(check: () => Result | Promise<Result>): Promise<Result> {
-  return vi.waitFor(check, { timeout: 15_000, interval: 5 });
+  return vi.waitFor(check, { timeout: 40_000, interval: 5 });
 }
 
 /** Gives back what tests have opened, newest first. */
@@ -165,6 +165,7 @@ const ledger = z.object({
       }),
     )
     .default([]),
+  shipments: z.array(z.object({ reference: z.string(), status: z.string() })).default([]),
   calls: z.array(
     z.object({ key: z.string(), operation: z.string(), subject: z.string(), seen: z.number(), bodies: z.number() }),
   ),

@@ -100,6 +100,14 @@ const STATUSES: Readonly<Record<string, readonly string[]>> = {
   delivered: ['delivered'],
 };
 
+/** Nobody has both the goods and the money: of an order that does not stand, the carrier has nothing, and fetches nothing. */
+export function checkGoods({ world, outside }: Shop): void {
+  for (const order of ORDERS.filter((it) => !isStanding(orderOf(world, it)))) {
+    const { status = 'cancelled' } = outside.shipments.get(shipmentIdOf(order)) ?? {};
+    expect({ order, status }).toEqual({ order, status: 'cancelled' });
+  }
+}
+
 export function checkOrders(world: CheckoutWorld): void {
   for (const order of ORDERS) {
     const begun = world.checkoutOf(order);

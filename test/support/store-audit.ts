@@ -4,6 +4,8 @@ import { cartProductProjection } from '../../src/contexts/cart/product-copy.ts';
 import { cartProjection } from '../../src/contexts/cart/projection.ts';
 import { catalogContext } from '../../src/contexts/catalog/index.ts';
 import { productProjection } from '../../src/contexts/catalog/projection.ts';
+import { customerOrderProjection } from '../../src/contexts/customers/order-copy.ts';
+import { customerProjection } from '../../src/contexts/customers/projection.ts';
 import { contexts } from '../../src/contexts/index.ts';
 import { notificationProjection } from '../../src/contexts/notification/projection.ts';
 import { orderProjection } from '../../src/contexts/ordering/projection.ts';
@@ -114,6 +116,8 @@ export async function auditStore(
   await expectTableToBeFold(database, productProjection, events);
   await expectTableToBeFold(database, cartProductProjection, events);
   await expectTableToBeFold(database, orderProjection, events);
+  await expectTableToBeFold(database, customerProjection, events);
+  await expectTableToBeFold(database, customerOrderProjection, events);
   await expectTableToBeFold(database, notificationProjection, events);
   await expectTableToBeFold(database, processProjection, events);
   return events;

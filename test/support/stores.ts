@@ -1,21 +1,16 @@
-import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import process from 'node:process';
-import pg from 'pg';
-import { describe, it } from 'vitest';
+import { describe, inject, it } from 'vitest';
 import { type Database, type DatabaseSettings, openDatabase } from '../../src/platform/database.ts';
 import { migrate } from '../../src/platform/migrations.ts';
 import { testMasterKey } from './master-key.ts';
-
-/** A PostgreSQL server for the suites that need one. `.ci/run` makes its absence a failure. */
-const SERVER_URL = process.env['TEST_DATABASE_URL'] ?? 'postgresql://root@127.0.0.1:5432/postgres';
-const REQUIRED = process.env['CARTSTREAM_TEST_REQUIRE_SERVERS'] === '1';
+import { newDatabaseName, onServer, SERVER_URL, urlOf } from './store-templates.ts';
 
 const MASTER_KEY = testMasterKey.toString('base64');
+const templates = inject('storeTemplates');
 
-/** An empty store of one engine, for one test file. */
+/** A store of one engine, for one test file. */
 export interface TestStore {
   readonly settings: DatabaseSettings;
   /** What a server process is told of it. */
@@ -25,62 +20,59 @@ export interface TestStore {
 
 export interface StoreKind {
   readonly engine: DatabaseSettings['engine'];
+  /** A store that is migrated, and has nothing in it. */
   create(): Promise<TestStore>;
+  /** One as a user has it before the first start: it has no tables yet. */
+  createBare(): Promise<TestStore>;
 }
 
-const pglite: StoreKind = {
+/** Of the engine that every machine has: for what does not depend on it. */
+export const embeddedStores: StoreKind = {
   engine: 'pglite',
   async create() {
-    const folder = mkdtempSync(join(tmpdir(), 'cartstream-'));
-    return {
-      settings: { engine: 'pglite', folder },
-      environment: { DATA_DIR: folder, DATABASE_URL: '', MASTER_KEY },
-      remove: async () => rmSync(folder, { recursive: true, force: true }),
-    };
+    const folder = newFolder();
+    cpSync(templates.folder, folder, { recursive: true });
+    return inFolder(folder);
   },
+  createBare: async () => inFolder(newFolder()),
 };
+
+function newFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'cartstream-'));
+}
+
+function inFolder(folder: string): TestStore {
+  return {
+    settings: { engine: 'pglite', folder },
+    environment: { DATA_DIR: folder, DATABASE_URL: '', MASTER_KEY },
+    remove: async () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
 
 const postgresql: StoreKind = {
   engine: 'postgresql',
-  async create() {
-    const name = `cartstream_test_${randomUUID().replaceAll('-', '')}`;
-    await onServer(`CREATE DATABASE ${name}`);
-    const url = new URL(SERVER_URL);
-    url.pathname = `/${name}`;
-    return {
-      settings: { engine: 'postgresql', url: url.href },
-      environment: { DATABASE_URL: url.href, MASTER_KEY },
-      remove: async () => onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
-    };
-  },
+  create: () => inNewDatabase(`TEMPLATE ${templates.database}`),
+  createBare: () => inNewDatabase(''),
 };
 
-async function onServer(sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: SERVER_URL, connectionTimeoutMillis: 2_000 });
-  await client.connect();
-  try {
-    await client.query(sql);
-  } finally {
-    await client.end();
-  }
-}
-
-async function isServerThere(): Promise<boolean> {
-  try {
-    await onServer('SELECT 1');
-    return true;
-  } catch (error) {
-    if (REQUIRED) throw new Error(`No PostgreSQL server answers at ${SERVER_URL}.`, { cause: error });
-    return false;
-  }
+async function inNewDatabase(like: string): Promise<TestStore> {
+  const name = newDatabaseName();
+  await onServer(`CREATE DATABASE ${name} ${like}`);
+  const url = urlOf(name);
+  return {
+    settings: { engine: 'postgresql', url },
+    environment: { DATABASE_URL: url, MASTER_KEY },
+    remove: async () => onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+  };
 }
 
 /** The engines that this machine can test. */
-export const storeKinds: readonly StoreKind[] = (await isServerThere()) ? [pglite, postgresql] : [pglite];
+export const storeKinds: readonly StoreKind[] =
+  templates.database === null ? [embeddedStores] : [embeddedStores, postgresql];
 
 /** The same suite for every engine; says plainly which it had to leave out. */
 export function describeEachStore(name: string, suite: (kind: StoreKind) => void): void {
-  describe(`${name} on ${pglite.engine}`, () => suite(pglite));
+  describe(`${name} on ${embeddedStores.engine}`, () => suite(embeddedStores));
   describeServerStore(name, suite);
 }
 
@@ -92,7 +84,7 @@ export function describeServerStore(name: string, suite: (kind: StoreKind) => vo
   });
 }
 
-/** Opens a store with its tables made. */
+/** Opens a store with its tables made, as a server does. */
 export async function openMigrated({ settings }: TestStore): Promise<Database> {
   const database = await openDatabase(settings);
   await migrate(database);

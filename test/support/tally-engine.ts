@@ -20,6 +20,8 @@ export interface TallyEngineOptions
     'processes' | 'performers' | 'leaseSeconds' | 'eventRetries' | 'commandRetries' | 'workers'
   > {
   readonly projections?: readonly Projection<TallyRow>[];
+  /** The tally as another version of the program has it. */
+  readonly tallies?: Aggregate;
   /** Beside the tally. */
   readonly aggregates?: readonly Aggregate[];
   readonly clock?: Clock;
@@ -28,10 +30,10 @@ export interface TallyEngineOptions
 /** The engine with the tally, and whatever else a test needs. */
 export function startTallyEngine(
   database: Database,
-  { projections = [], aggregates = [], clock = systemClock, ...rest }: TallyEngineOptions = {},
+  { projections = [], aggregates = [], tallies = tally, clock = systemClock, ...rest }: TallyEngineOptions = {},
 ): Promise<Engine> {
   const logger = createLogger('silent');
-  const all = [tally, ...aggregates];
+  const all = [tallies, ...aggregates];
   return Engine.start({
     database,
     masterKey: testMasterKey,

@@ -7,6 +7,7 @@ import { column } from '../../src/eventsourcing/read-table.ts';
 import { forbidden, illegalState } from '../../src/eventsourcing/rejection.ts';
 import { streamIdOf } from '../../src/eventsourcing/stream-id.ts';
 import type { Database } from '../../src/platform/database.ts';
+import { emptyTables } from './empty-tables.ts';
 
 /**
  * An aggregate for tests of the engine alone: a list of amounts with their total, and commands that misbehave in every
@@ -207,9 +208,9 @@ export async function emptyTallyStore({ log }: Database): Promise<void> {
          position BIGINT NOT NULL)`,
     );
   }
-  await log.query(
-    `TRUNCATE events, streams, commands, command_queue, checkpoints, nodes, dead_letters, parked_events, process_view,
-       tally_view, tally_other`,
-  );
+  await emptyTables(log, [
+    ...['events', 'streams', 'commands', 'command_queue', 'checkpoints', 'nodes', 'dead_letters', 'parked_events'],
+    ...['rebuilds', 'process_view', 'tally_view', 'tally_other'],
+  ]);
   await log.query('UPDATE log_head SET position = 0, recorded_at = to_timestamp(0)');
 }

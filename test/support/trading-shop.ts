@@ -2,7 +2,7 @@ import type { Client } from 'graphql-ws';
 import { z } from 'zod';
 import { systemClock } from '../../src/platform/clock.ts';
 import { createLogger } from '../../src/platform/logger.ts';
-import { createOutsideParties } from '../../src/server/outside-parties.ts';
+import { createOutsideParties, type OutsideParties } from '../../src/server/outside-parties.ts';
 import type { ServerSettings } from '../../src/server/server.ts';
 import { WEBHOOK_PATHS } from '../../src/server/webhooks.ts';
 import type { Pace } from '../../src/simulators/carrier/shipment.ts';
@@ -32,6 +32,8 @@ interface TradingOptions {
  */
 export class TradingShop {
   readonly server: LocalServer;
+  /** The ways to all whom it deals with, for another server of the same store. */
+  readonly outside: OutsideParties;
   readonly buyer: Buyer;
   readonly client: Client;
   readonly clock: RunningClock;
@@ -63,7 +65,7 @@ export class TradingShop {
       const patient = { paymentLimitMs: PAYMENT_LIMIT_MS, readWaitMs: 20_000 };
       const server = await startLocalServer(store, { ...patient, ...settings }, outside, clock);
       cleanup.add(server.stop);
-      const shop = new TradingShop(server, clock, [payments.url, carrier.url], cleanup);
+      const shop = new TradingShop(server, outside, clock, [payments.url, carrier.url], cleanup);
       await shop.#announceWebhooks();
       return shop;
     } catch (error) {
@@ -72,8 +74,15 @@ export class TradingShop {
     }
   }
 
-  private constructor(server: LocalServer, clock: RunningClock, simulators: readonly [string, string], rest: Cleanup) {
+  private constructor(
+    server: LocalServer,
+    outside: OutsideParties,
+    clock: RunningClock,
+    simulators: readonly [string, string],
+    rest: Cleanup,
+  ) {
     this.server = server;
+    this.outside = outside;
     this.clock = clock;
     this.#cleanup = rest;
     this.buyer = new Buyer(server.url);

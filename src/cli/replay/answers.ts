@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { Fault } from './graphql-client.ts';
 
 /** What the answers of all commands have in common. */
 
@@ -19,14 +18,4 @@ export type Rejected = Readonly<{ outcome: 'rejected'; code: string; message: st
 
 export function rejected({ code, message }: z.output<typeof rejection>, isNoProduct = false): Rejected {
   return { outcome: 'rejected', code, message, isNoProduct };
-}
-
-/** @throws {Fault} the data has another shape */
-export function parseAnswer<Schema extends z.ZodType>(schema: Schema, data: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(data);
-  if (parsed.success) return parsed.data;
-  throw new Fault(
-    'UNEXPECTED_ANSWER',
-    `The answer has another shape than the API has: ${z.prettifyError(parsed.error)}`,
-  );
 }

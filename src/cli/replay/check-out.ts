@@ -1,6 +1,6 @@
+import { Fault } from '../graphql-client.ts';
 import type { Rejected } from './answers.ts';
 import { buyerOf } from './buyer.ts';
-import { Fault } from './graphql-client.ts';
 import { Latencies } from './latencies.ts';
 import type { FilledCart } from './load.ts';
 import type { OrderApi, Ordered } from './order-api.ts';

@@ -1,5 +1,5 @@
+import { Fault } from '../graphql-client.ts';
 import type { CartApi, ReadCart } from './cart-api.ts';
-import { Fault } from './graphql-client.ts';
 import { contentsOf, type FilledCart } from './load.ts';
 import type { Patience } from './patience.ts';
 import type { Tally } from './tally.ts';

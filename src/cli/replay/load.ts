@@ -1,6 +1,6 @@
+import { Fault } from '../graphql-client.ts';
 import type { Rejected } from './answers.ts';
 import type { Added, CartApi, Created } from './cart-api.ts';
-import { Fault } from './graphql-client.ts';
 import type { Invoice, InvoiceLine } from './invoices.ts';
 import type { Patience } from './patience.ts';
 import type { Tally } from './tally.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { type Ids, randomIds } from '../../platform/ids.ts';
-import { amount, money, parseAnswer, type Rejected, receipt, rejected, rejection } from './answers.ts';
+import { Fault, type GraphQLClient, parseAnswer } from '../graphql-client.ts';
+import { amount, money, type Rejected, receipt, rejected, rejection } from './answers.ts';
 import type { Buyer } from './buyer.ts';
-import { Fault, type GraphQLClient } from './graphql-client.ts';
 
 const ANSWER = `
       __typename

@@ -1,4 +1,4 @@
-import type { Fault } from './graphql-client.ts';
+import type { Fault } from '../graphql-client.ts';
 import { Latencies, type Percentiles } from './latencies.ts';
 
 /** Why a line of the file is no line of a cart. */

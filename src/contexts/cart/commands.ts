@@ -5,6 +5,7 @@ import { personal } from '../../eventsourcing/codec.ts';
 import { address, currency, emailAddress, MAX_INT, movedLine, sku } from '../values.ts';
 import { couponCode } from './coupon-commands.ts';
 import { couponKey, productKey } from './facts.ts';
+import { restoreCart, undoCartChange } from './restore-commands.ts';
 
 const cartId = z.uuid('must be the id that createCart answered with');
 /** Of the command that asked for the merge. */
@@ -178,5 +179,7 @@ export const cartCommands = [
   checkOutCart,
   completeCartCheckOut,
   cancelCartCheckOut,
+  restoreCart,
+  undoCartChange,
 ] as const;
 export type CartCommand = CommandOf<(typeof cartCommands)[number]>;

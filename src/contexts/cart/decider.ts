@@ -7,7 +7,8 @@ import type { CartCommand } from './commands.ts';
 import type { CartEvent } from './events.ts';
 import { type CartFact, productIn } from './facts.ts';
 import { completeMerge, handOver, notUsable, takeBack, takeIn } from './merge-decider.ts';
-import { MAX_LINES, MAX_QUANTITY, mayUse, tooManyLines, tooManyPieces } from './policy.ts';
+import { MAX_LINES, MAX_QUANTITY, mayUse, notSold, tooManyLines, tooManyPieces } from './policy.ts';
+import { restore, undo } from './restore-decider.ts';
 import { type CartState, evolveCart, isUsable, type KnownCart, type UsableCart } from './state.ts';
 
 type CommandData<Type extends CartCommand['type']> = Extract<CartCommand, { type: Type }>['data'];
@@ -17,7 +18,7 @@ type Context = DecisionContext<CartFact>;
 type Change = Extract<
   CartCommand,
   | { type: 'AddItemToCart' | 'ChangeItemQuantity' | 'RemoveItemFromCart' | 'ClearCart' }
-  | { type: 'ApplyCoupon' | 'RemoveCoupon' | 'MergeCarts' | 'CheckOutCart' }
+  | { type: 'ApplyCoupon' | 'RemoveCoupon' | 'MergeCarts' | 'CheckOutCart' | 'RestoreCart' | 'UndoCartChange' }
 >;
 
 export const cartDecider: Decider<CartState, CartCommand, CartEvent, CartFact> = {
@@ -83,6 +84,10 @@ function change(command: Change, cart: UsableCart, context: Context): Decision<C
       return checkOut(command.data, cart, context.actor);
     case 'MergeCarts':
       return [{ type: 'CartMergeRequested', data: { fromCartId: command.data.fromCartId } }];
+    case 'RestoreCart':
+      return restore(command.data, cart, context);
+    case 'UndoCartChange':
+      return undo(command.data, cart, context);
     default:
       return command satisfies never;
   }
@@ -139,8 +144,4 @@ function removeItem({ sku }: CommandData<'RemoveItemFromCart'>, cart: UsableCart
   const quantity = cart.lines.get(sku)?.quantity;
   if (quantity === undefined) return notFound('line of', sku);
   return [{ type: 'ItemRemovedFromCart', data: { sku, quantity } }];
-}
-
-function notSold(sku: string) {
-  return illegalState('INACTIVE', `The product ${sku} is not sold any more.`);
 }

@@ -176,6 +176,25 @@ export const cartCheckOutCancelled = defineEvent({
   data: z.object({ orderId, reason: z.string().describe('Why.') }),
 });
 
+export const cartRestored = defineEvent({
+  type: 'CartRestored',
+  schemaVersion: 1,
+  description:
+    'The cart holds again what it held at an earlier version. What that took are the events before this one, of the same command. Lines that were there all along keep their price, others have that of now.',
+  data: z.object({
+    toVersion: z.number().int().describe('The version whose contents it has again.'),
+    skus: z.array(sku).describe('Its lines, in the order of then.'),
+    couponLeftOut: couponCode.nullable().describe('The coupon of then, if it cannot be used any more.'),
+    nextUndoAt: z
+      .number()
+      .int()
+      .nullable()
+      .describe(
+        'If somebody undid their change: the version that undoing goes on from, the next time. Null otherwise.',
+      ),
+  }),
+});
+
 export const cartEvents = [
   cartCreated,
   itemAddedToCart,
@@ -194,5 +213,6 @@ export const cartEvents = [
   cartCheckOutStarted,
   cartCheckedOut,
   cartCheckOutCancelled,
+  cartRestored,
 ] as const;
 export type CartEvent = EventOf<(typeof cartEvents)[number]>;

@@ -11,6 +11,7 @@ import type { CartFact } from './facts.ts';
 import { cartProductProjection, cartProductTable } from './product-copy.ts';
 import { cartProjection } from './projection.ts';
 import { declareCartSchema } from './schema.ts';
+import { cartSnapshots, couponSnapshots } from './snapshots.ts';
 import type { CartState } from './state.ts';
 
 const cart: Aggregate<CartState, CartCommand, CartEvent, CartFact> = {
@@ -19,6 +20,7 @@ const cart: Aggregate<CartState, CartCommand, CartEvent, CartFact> = {
   commands: cartCommands,
   events: cartEvents,
   facts: { tables: { products: cartProductTable, coupons: couponTable } },
+  snapshots: cartSnapshots,
 };
 
 const coupon: Aggregate<CouponState, CouponCommand, CouponEvent, never> = {
@@ -26,6 +28,7 @@ const coupon: Aggregate<CouponState, CouponCommand, CouponEvent, never> = {
   decider: couponDecider,
   commands: couponCommands,
   events: couponEvents,
+  snapshots: couponSnapshots,
 };
 
 export const cartContext: Context = {

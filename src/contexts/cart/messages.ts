@@ -87,6 +87,7 @@ const MESSAGE_TYPES: Readonly<Record<CartEvent['type'], CartMessage['type']>> = 
   CartCheckOutStarted: 'CartCheckOutRequested',
   CartCheckedOut: 'CartCheckedOut',
   CartCheckOutCancelled: 'CartCheckOutCancelled',
+  CartRestored: 'CartChanged',
 };
 
 /** The types of the events that become messages. */
@@ -115,6 +116,7 @@ export function cartMessage(recorded: RecordedEvent): CartMessage {
     case 'CartCleared':
     case 'CouponApplied':
     case 'CouponRemoved':
+    case 'CartRestored':
       return { type: 'CartChanged', cartId, version };
     case 'CartAbandoned':
     case 'CartReopened':

@@ -18,6 +18,7 @@ import {
   removeItemFromCart,
 } from './commands.ts';
 import { type CartRow, cartProjection } from './projection.ts';
+import { addRestoreMutations } from './restore-mutations.ts';
 
 interface CartPayload {
   readonly cart: CartRow;
@@ -188,4 +189,5 @@ export function addCartMutations(kit: SchemaKit, shared: SharedTypes, cart: Obje
     rejections: [versionConflict, notFound, illegalState],
   });
   addCheckOutMutation(kit, shared, couponInvalid);
+  addRestoreMutations(kit, shared, answer);
 }

@@ -1,4 +1,5 @@
 import { type Actor, actsForStaff } from '../../eventsourcing/actor.ts';
+import { illegalState } from '../../eventsourcing/rejection.ts';
 import { limitExceeded } from '../rejections.ts';
 
 export const MAX_LINES = 500;
@@ -15,4 +16,8 @@ export function tooManyLines() {
 
 export function tooManyPieces(sku: string) {
   return limitExceeded(MAX_QUANTITY, `A cart has at most ${MAX_QUANTITY} pieces of a product, here ${sku}.`);
+}
+
+export function notSold(sku: string) {
+  return illegalState('INACTIVE', `The product ${sku} is not sold any more.`);
 }

@@ -127,6 +127,8 @@ function changesOf(lines: CartLineRow[], event: CartChange): Partial<CartRow> {
       return { status: 'CHECKED_OUT' };
     case 'CartCheckOutCancelled':
       return { status: 'OPEN', orderId: null };
+    case 'CartRestored':
+      return { lines: inOrder(lines, event.data.skus) };
     default:
       return event satisfies never;
   }
@@ -136,4 +138,10 @@ function withAdded(lines: CartLineRow[], { sku, name, quantity, unitPrice }: Mov
   const present = lines.find((line) => line.sku === sku);
   const line = { sku, name, quantity: (present?.quantity ?? 0) + quantity, unitPriceMinor: unitPrice.amountMinor };
   return present === undefined ? [...lines, line] : lines.map((it) => (it === present ? line : it));
+}
+
+/** The same lines in another order. */
+function inOrder(lines: CartLineRow[], skus: readonly string[]): CartLineRow[] {
+  const places = new Map(skus.map((sku, place) => [sku, place]));
+  return lines.toSorted((a, b) => (places.get(a.sku) ?? skus.length) - (places.get(b.sku) ?? skus.length));
 }

@@ -1,8 +1,11 @@
+import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import type { PointInTime } from '../../eventsourcing/time-travel.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { AFTER, MIN_POSITION } from '../../graphql/descriptions.ts';
-import { decodeIdOf, encodeGlobalId } from '../../graphql/global-id.ts';
+import { decodeIdOf, decodeIdOfAnyTime, encodeGlobalId, idAsOf, splitId } from '../../graphql/global-id.ts';
 import { waitFor, watch } from '../../graphql/live-field.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
+import { AS_OF, pointOf, type RowOfAnyTime, readAgain, readAsOf } from '../../graphql/time-travel.ts';
 import type { SharedTypes } from '../shared-types.ts';
 import { addCouponSchema } from './coupon-schema.ts';
 import { addCartMutations } from './mutations.ts';
@@ -16,9 +19,12 @@ import {
   totalOf,
   totalOfLine,
 } from './projection.ts';
+import { cartRecords } from './records.ts';
+
+type AnyCart = RowOfAnyTime<CartRow>;
 
 interface CartLine extends CartLineRow {
-  readonly cart: CartRow;
+  readonly cart: AnyCart;
 }
 
 const STATUS_MEANINGS: Record<CartRow['status'], string> = {
@@ -32,8 +38,9 @@ const STATUS_MEANINGS: Record<CartRow['status'], string> = {
 
 export function declareCartSchema(kit: SchemaKit, shared: SharedTypes): void {
   const { builder } = kit;
+  shared.provideRecords(cartRecords);
   const { money } = shared;
-  const cart = builder.objectRef<CartRow>('Cart');
+  const cart = builder.objectRef<AnyCart>('Cart');
   const status = builder.enumType('CartStatus', {
     description: 'How far a cart has come.',
     values: Object.fromEntries(
@@ -47,7 +54,7 @@ export function declareCartSchema(kit: SchemaKit, shared: SharedTypes): void {
     fields: (t) => ({
       id: t.id({
         description: 'Its id, unique among all types.',
-        resolve: (it) => encodeGlobalId('CartLine', `${it.cart.id}:${it.sku}`),
+        resolve: (it) => encodeGlobalId('CartLine', idAsOf(`${it.cart.id}:${it.sku}`, it.cart.asOf)),
       }),
       sku: t.string({ description: 'The product.', resolve: (it) => it.sku }),
       name: t.string({ description: 'What the product was called when it was added.', resolve: (it) => it.name }),
@@ -72,9 +79,9 @@ export function declareCartSchema(kit: SchemaKit, shared: SharedTypes): void {
   });
 
   builder.node(cart, {
-    description: 'A cart, as it stands.',
+    description: 'A cart, as it stands; or as it was, with an id of its own for each point.',
     audience: 'owner',
-    id: { resolve: ({ id }) => id },
+    id: { resolve: ({ id, asOf }) => idAsOf(id, asOf) },
     isTypeOf: (value) => typeof value === 'object' && value !== null && 'mergedInto' in value,
     loadMany: (ids: string[], context) => Promise.all(ids.map(async (id) => (await readCart(id, context)) ?? null)),
     fields: (t) => ({
@@ -112,8 +119,9 @@ export function declareCartSchema(kit: SchemaKit, shared: SharedTypes): void {
       mergedInto: t.field({
         type: cart,
         nullable: true,
-        description: 'The cart that its lines moved into, if that is for you.',
-        resolve: (it, _args, context) => (it.mergedInto === null ? null : readCart(it.mergedInto, context)),
+        description: 'The cart that its lines moved into, if that is for you; as of the same point.',
+        resolve: ({ mergedInto, asOf }, _args, context) =>
+          mergedInto === null ? null : linkedCart(mergedInto, asOf, context),
       }),
       createdAt: t.field({ type: 'DateTime', description: 'When it was begun.', resolve: (it) => it.createdAt }),
       updatedAt: t.field({ type: 'DateTime', description: 'When it was last changed.', resolve: (it) => it.updatedAt }),
@@ -138,6 +146,20 @@ export function declareCartSchema(kit: SchemaKit, shared: SharedTypes): void {
     }),
   );
 
+  builder.queryField('cartAsOf', (t) =>
+    t.field({
+      type: cart,
+      nullable: true,
+      audience: 'owner',
+      description: 'A cart as it was; null if it was not there, or is not for you.',
+      args: {
+        id: t.arg.id({ required: true, description: 'The id of a cart, also as of another point.' }),
+        asOf: t.arg({ type: kit.asOf, required: true, description: AS_OF }),
+      },
+      resolve: (_root, { id, asOf }, context) => readPast(decodeIdOfAnyTime('Cart', id).id, pointOf(asOf), context),
+    }),
+  );
+
   const change = kit.addChangeType('Cart', 'cart', cart);
   builder.subscriptionField('cartChanged', (t) =>
     t.field({
@@ -157,7 +179,25 @@ export function declareCartSchema(kit: SchemaKit, shared: SharedTypes): void {
   addCouponSchema(kit, shared);
 }
 
-async function readCart(id: string, { engine, actor }: RequestContext): Promise<CartRow | undefined> {
-  const row = await engine.view(cartProjection).read(id);
+/** A cart by its raw id, of now or of an earlier point, if it is for the caller. */
+async function readCart(idOfAnyTime: string, context: RequestContext): Promise<AnyCart | undefined> {
+  const { id, asOf } = splitId(idOfAnyTime);
+  const row =
+    asOf === undefined
+      ? await context.engine.view(cartProjection).read(id)
+      : await readAgain(cartProjection, id, streamIdOf('cart', id), asOf, context);
+  return forCaller(row, context);
+}
+
+async function readPast(id: string, point: PointInTime, context: RequestContext): Promise<AnyCart | undefined> {
+  return forCaller(await readAsOf(cartProjection, id, streamIdOf('cart', id), point, context), context);
+}
+
+function linkedCart(id: string, asOf: number | undefined, context: RequestContext): Promise<AnyCart | undefined> {
+  return asOf === undefined ? readCart(id, context) : readPast(id, { position: asOf }, context);
+}
+
+/** Whose cart it is never changes: so its past is for the same people. */
+function forCaller(row: AnyCart | undefined, { actor }: RequestContext): AnyCart | undefined {
   return row !== undefined && mayUse(actor, row.customerId) ? row : undefined;
 }

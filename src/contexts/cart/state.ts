@@ -103,9 +103,20 @@ export function evolveCart(state: CartState, event: CartEvent): CartState {
         status: 'open',
         cancelledCheckOuts: new Set(state.cancelledCheckOuts).add(event.data.orderId),
       };
+    case 'CartRestored':
+      return { ...state, lines: inOrder(state.lines, event.data.skus) };
     default:
       return event satisfies never;
   }
+}
+
+/** The same lines in another order. */
+function inOrder(lines: KnownCart['lines'], skus: readonly string[]): KnownCart['lines'] {
+  const placed = skus.flatMap((sku) => {
+    const line = lines.get(sku);
+    return line === undefined ? [] : [[sku, line] as const];
+  });
+  return new Map([...placed, ...lines]);
 }
 
 /** Pieces add up; name and price of the whole line are those that come with the newest. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEvent, type EventOf } from '../../eventsourcing/event.ts';
+import { defineEvent, type EventOf, formerVersion } from '../../eventsourcing/event.ts';
 import { money, sku } from '../values.ts';
 
 export const productAdded = defineEvent({
@@ -39,21 +39,26 @@ export const stockOpened = defineEvent({
   data: z.object({ sku, quantity: z.number().int().describe('Pieces in stock.') }),
 });
 
+const adjustment = {
+  sku,
+  delta: z.number().int().describe('Pieces more, or fewer.'),
+  quantity: z.number().int().describe('Pieces in stock now, those that are reserved included.'),
+  reason: z.string().meta({ description: 'Why, in the words of whoever did it. For staff.', audience: 'staff' }),
+};
+
 export const stockAdjusted = defineEvent({
   type: 'StockAdjusted',
   schemaVersion: 2,
   description: 'The stock of a product was corrected.',
-  data: z.object({
-    sku,
-    delta: z.number().int().describe('Pieces more, or fewer.'),
-    quantity: z.number().int().describe('Pieces in stock now, those that are reserved included.'),
-    available: z
-      .number()
-      .int()
-      .optional()
-      .describe('Pieces that can be sold now. Null in events from before there were reservations: all of them.'),
-    reason: z.string().meta({ description: 'Why, in the words of whoever did it. For staff.', audience: 'staff' }),
-  }),
+  data: z.object({ ...adjustment, available: z.number().int().describe('Pieces that can be sold now.') }),
+  formerVersions: [
+    formerVersion({
+      schemaVersion: 1,
+      data: z.object(adjustment),
+      // Nothing could be reserved then: all pieces that there were could be sold.
+      upcast: (data) => ({ ...data, available: data.quantity }),
+    }),
+  ],
 });
 
 /** Whose order it is, is for nobody else to know: whoever watches a product sees only how its stock moves. */

@@ -12,6 +12,7 @@ import { type ProductEvent, productEvents, type StockEvent, stockEvents } from '
 import { type ProductState, productDecider } from './product-decider.ts';
 import { productProjection } from './projection.ts';
 import { declareCatalogSchema } from './schema.ts';
+import { productSnapshots, stockSnapshots } from './snapshots.ts';
 import { stockDecider } from './stock-decider.ts';
 import type { StockState } from './stock-state.ts';
 
@@ -20,6 +21,7 @@ const product: Aggregate<ProductState, ProductCommand, ProductEvent, never> = {
   decider: productDecider,
   commands: [addProduct, changeProductPrice, deactivateProduct],
   events: productEvents,
+  snapshots: productSnapshots,
 };
 
 const stock: Aggregate<StockState, StockCommand, StockEvent, never> = {
@@ -27,6 +29,9 @@ const stock: Aggregate<StockState, StockCommand, StockEvent, never> = {
   decider: stockDecider,
   commands: stockCommands,
   events: stockEvents,
+  snapshots: stockSnapshots,
+  // The expiries are there to be found quickly; they are in the orders, too.
+  stateToCompare: (state) => (state.status === 'unknown' ? state : { ...state, expiries: undefined }),
 };
 
 export const catalogContext: Context = {

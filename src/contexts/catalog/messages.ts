@@ -47,7 +47,6 @@ export function catalogMessage(recorded: RecordedEvent): CatalogMessage {
     case 'StockOpened':
       return { type: 'StockLevelChanged', sku, available: event.data.quantity };
     case 'StockAdjusted':
-      return { type: 'StockLevelChanged', sku, available: event.data.available ?? event.data.quantity };
     case 'StockReserved':
     case 'StockReservationExpired':
     case 'StockReleased':

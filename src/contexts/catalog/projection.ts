@@ -35,6 +35,8 @@ export const productProjection: Projection<ProductRow> = {
   keyOf: (event) => event.aggregateId,
   evolveRow: (row, event) => evolve(row, event as CatalogEvent),
   streamsOf: ({ sku }) => [streamIdOf('product', sku), streamIdOf('stock', sku)],
+  // Each event of a stock tells how much there is, and a stock may have very many.
+  isSaidByNewest: (streamId) => streamId.startsWith(streamIdOf('stock', '')),
 };
 
 function evolve(row: ProductRow | undefined, event: CatalogEvent): ProductRow | undefined {
@@ -51,7 +53,7 @@ function evolve(row: ProductRow | undefined, event: CatalogEvent): ProductRow | 
     case 'StockOpened':
       return { ...row, position, stockVersion: version, available: event.data.quantity };
     case 'StockAdjusted':
-      return { ...row, position, stockVersion: version, available: event.data.available ?? event.data.quantity };
+      return { ...row, position, stockVersion: version, available: event.data.available };
     case 'StockReserved':
     case 'StockReservationExpired':
     case 'StockCommitted':

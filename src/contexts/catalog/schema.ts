@@ -1,7 +1,10 @@
+import { streamIdOf } from '../../eventsourcing/stream-id.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { AFTER, MIN_POSITION } from '../../graphql/descriptions.ts';
+import { idAsOf, splitId } from '../../graphql/global-id.ts';
 import { waitFor, watch } from '../../graphql/live-field.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
+import { AS_OF, pointOf, type RowOfAnyTime, readAgain, readAsOf } from '../../graphql/time-travel.ts';
 import type { SharedTypes } from '../shared-types.ts';
 import { addProductMutations } from './mutations.ts';
 import { addProductList } from './product-list.ts';
@@ -9,7 +12,7 @@ import { type ProductRow, productProjection } from './projection.ts';
 
 export function declareCatalogSchema(kit: SchemaKit, shared: SharedTypes): void {
   const { builder } = kit;
-  const product = builder.objectRef<ProductRow>('Product');
+  const product = builder.objectRef<RowOfAnyTime<ProductRow>>('Product');
   const load = (sku: string, { engine }: RequestContext) => engine.view(productProjection).read(sku);
   shared.provideLink('Product', { ref: product, load });
 
@@ -17,9 +20,16 @@ export function declareCatalogSchema(kit: SchemaKit, shared: SharedTypes): void 
     description:
       "A product of the shop. `version` is that of the product's own stream; its stock is a stream of its own with `stockVersion`.",
     audience: 'public',
-    id: { resolve: ({ sku }) => sku },
+    id: { resolve: ({ sku, asOf }) => idAsOf(sku, asOf) },
     isTypeOf: (value) => typeof value === 'object' && value !== null && 'stockVersion' in value,
-    loadMany: (skus: string[], context) => Promise.all(skus.map(async (sku) => (await load(sku, context)) ?? null)),
+    loadMany: (ids: string[], context) =>
+      Promise.all(
+        ids.map(async (id) => {
+          const { id: sku, asOf } = splitId(id);
+          if (asOf === undefined) return (await load(sku, context)) ?? null;
+          return (await readAgain(productProjection, sku, streamIdOf('product', sku), asOf, context)) ?? null;
+        }),
+      ),
     fields: (t) => ({
       sku: t.string({ description: 'The stock keeping unit.', resolve: (it) => it.sku }),
       name: t.string({ description: 'What the shop calls it.', resolve: (it) => it.name }),
@@ -62,6 +72,20 @@ export function declareCatalogSchema(kit: SchemaKit, shared: SharedTypes): void 
         await waitFor(productProjection, sku, minPosition, context);
         return load(sku, context);
       },
+    }),
+  );
+  builder.queryField('productAsOf', (t) =>
+    t.field({
+      type: product,
+      nullable: true,
+      audience: 'public',
+      description: 'A product as it was, with its stock of then; null if it was not there.',
+      args: {
+        sku: t.arg.string({ required: true, description: 'The stock keeping unit.' }),
+        asOf: t.arg({ type: kit.asOf, required: true, description: AS_OF }),
+      },
+      resolve: (_root, { sku, asOf }, context) =>
+        readAsOf(productProjection, sku, streamIdOf('product', sku), pointOf(asOf), context),
     }),
   );
   addProductList(kit, product);

@@ -30,5 +30,17 @@ export const customerContactChanged = defineEvent({
   data,
 });
 
-export const customerEvents = [customerRecorded, customerContactChanged] as const;
+export const customerForgotten = defineEvent({
+  type: 'CustomerForgotten',
+  schemaVersion: 1,
+  description:
+    'Everything personal about a customer is forgotten: nobody can read it any more, also in what came before.',
+  forgets: 'customerId',
+  data: z.object({
+    customerId: z.string().meta({ ...STAFF, description: 'Who is forgotten. For staff.' }),
+    reason: z.string().meta({ ...STAFF, description: 'Why, in the words of whoever did it. For staff.' }),
+  }),
+});
+
+export const customerEvents = [customerRecorded, customerContactChanged, customerForgotten] as const;
 export type CustomerEvent = EventOf<(typeof customerEvents)[number]>;

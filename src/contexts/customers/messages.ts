@@ -1,4 +1,4 @@
 import type { CustomerCommand } from './commands.ts';
 
 /** What processes may ask of customers. */
-export type CustomerRequest = CustomerCommand;
+export type CustomerRequest = Extract<CustomerCommand, { type: 'RecordCustomer' }>;

@@ -42,6 +42,10 @@ export function foldedEmail(email: string): string {
 
 function evolve(row: CustomerRow | undefined, event: RecordedCustomerEvent): CustomerRow | undefined {
   const { version, position, recordedAt, aggregateId: customerId } = event;
+  if (event.type === 'CustomerForgotten') {
+    const contact = { email: null, name: null, foldedEmail: null, emailHash: null };
+    return { customerId, ...contact, version, position, knownSince: row?.knownSince ?? recordedAt };
+  }
   const { email, name } = event.data;
   const contact = { email, name, foldedEmail: email === null ? null : foldedEmail(email), emailHash: null };
   switch (event.type) {

@@ -5,6 +5,8 @@ import type { RequestContext } from '../../graphql/context.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import { mayRead, subjectOf } from '../ownership.ts';
 import { type PersonalDataState, personalDataState, type SharedTypes } from '../shared-types.ts';
+import { addExportCustomer } from './export.ts';
+import { addForgetCustomer } from './forgetting.ts';
 import { type CustomerRow, customerProjection, foldedEmail } from './projection.ts';
 
 const MAX_FOUND = 100;
@@ -62,6 +64,8 @@ export function declareCustomersSchema(kit: SchemaKit, shared: SharedTypes): voi
     }),
   );
   addLookUp(kit, customer);
+  addForgetCustomer(kit, customer);
+  addExportCustomer(kit, shared);
 }
 
 /** By an address that only its hash is stored of. */

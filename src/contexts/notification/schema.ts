@@ -1,8 +1,10 @@
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import { mayRead } from '../ownership.ts';
+import type { SharedTypes } from '../shared-types.ts';
 import { letterOf } from './letters.ts';
 import { addNotificationList } from './notification-list.ts';
 import { type NotificationRow, type NotificationStatus, notificationProjection } from './projection.ts';
+import { notificationRecords } from './records.ts';
 import { textOf } from './rendering.ts';
 
 const STATUS_MEANINGS: Record<NotificationStatus, string> = {
@@ -12,8 +14,9 @@ const STATUS_MEANINGS: Record<NotificationStatus, string> = {
   FAILED: 'It cannot be delivered, however often it is tried.',
 };
 
-export function declareNotificationSchema(kit: SchemaKit): void {
+export function declareNotificationSchema(kit: SchemaKit, shared: SharedTypes): void {
   const { builder } = kit;
+  shared.provideRecords(notificationRecords);
   const notification = builder.objectRef<NotificationRow>('Notification');
   const status = builder.enumType('NotificationStatus', {
     description: 'What became of a notification.',

@@ -1,6 +1,7 @@
 import type { Aggregate, FactLoader } from '../../eventsourcing/aggregate.ts';
 import type { CommandRecord } from '../../eventsourcing/command-records.ts';
 import type { DeadLetter } from '../../eventsourcing/dead-letters.ts';
+import type { ProjectionState } from '../../eventsourcing/projection-states.ts';
 import type { Context } from '../context.ts';
 import { type CommandState, commandDecider } from './command-decider.ts';
 import {
@@ -21,6 +22,9 @@ import {
   type SourceEvent,
   sourceEvents,
 } from './events.ts';
+import { type ProjectionCommand, projectionCommands } from './projection-commands.ts';
+import { projectionDecider, type RebuildState } from './projection-decider.ts';
+import { type ProjectionEvent, projectionEvents } from './projection-events.ts';
 import { declareOperationsSchema } from './schema.ts';
 import { type OpenLetters, type SourceState, sourceDecider } from './source-decider.ts';
 
@@ -74,10 +78,26 @@ const deadLetterSource: Aggregate<SourceState, SourceCommand, SourceEvent, OpenL
   effectsOf: ({ data }) => [{ kind: 'retryDeadLetters', ids: data.letters.map(({ id }) => id) }],
 };
 
-/** What operators look after: commands under way, what failed, and processes. */
+const projectionFacts: FactLoader<ProjectionState> = {
+  load: ({ projections }, names) => projections.find(names),
+};
+
+/** A projection, as something that can be rebuilt. */
+const projection: Aggregate<RebuildState, ProjectionCommand, ProjectionEvent, ProjectionState> = {
+  type: 'projection',
+  decider: projectionDecider,
+  commands: projectionCommands,
+  events: projectionEvents,
+  facts: projectionFacts,
+  effectsOf: ({ type, data: { projection: name, run } }) => [
+    { kind: type === 'ProjectionRebuildRequested' ? 'beginRebuild' : 'cancelRebuild', projection: name, run },
+  ],
+};
+
+/** What operators look after: projections, commands under way, what failed, and processes. */
 export const operationsContext: Context = {
   name: 'operations',
-  aggregates: [command, deadLetter, deadLetterSource],
+  aggregates: [command, deadLetter, deadLetterSource, projection],
   projections: [],
   declareSchema: declareOperationsSchema,
 };

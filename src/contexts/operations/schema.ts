@@ -1,13 +1,20 @@
+import type { RequestContext } from '../../graphql/context.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import type { SharedTypes } from '../shared-types.ts';
 import { addCommandType } from './command-type.ts';
 import { addDeadLetterType } from './dead-letter-type.ts';
 import { addCancelCommand, addDeadLetterMutations, addRetryDeadLetters } from './mutations.ts';
 import { addProcessType } from './process-type.ts';
+import { addProjectionMutations } from './projection-mutations.ts';
+import { addProjectionType } from './projection-type.ts';
 
 export function declareOperationsSchema(kit: SchemaKit, shared: SharedTypes): void {
-  addCancelCommand(kit, addCommandType(kit));
+  const command = addCommandType(kit);
+  const load = async (id: string, { engine }: RequestContext) => (await engine.commandRecords.find([id])).get(id);
+  shared.provideLink('Command', { ref: command, load });
+  addCancelCommand(kit, command);
   addDeadLetterMutations(kit, addDeadLetterType(kit));
   addRetryDeadLetters(kit);
   addProcessType(kit, shared);
+  addProjectionMutations(kit, addProjectionType(kit));
 }

@@ -8,9 +8,13 @@ const MAX_LINES = 500;
 
 const orderId = z.uuid('must be the id of an order');
 const uuid = z.uuid('must be a UUID');
-const reason = text(500)
-  .transform((it) => it.trim())
-  .refine((it) => it !== '', 'must not be empty');
+const customerId = z.string().min(1, 'must not be empty');
+const ownWords = personal(
+  text(500)
+    .transform((it) => it.trim())
+    .refine((it) => it !== '', 'must not be empty'),
+  'customerId',
+);
 const ofOrder = { aggregateId: (data: { orderId: string }) => data.orderId } as const;
 const service = { audience: 'service', ...ofOrder } as const;
 const owner = { audience: 'owner', ...ofOrder } as const;
@@ -23,7 +27,7 @@ export const placeOrder = defineCommand({
   input: z.object({
     orderId,
     cartId: uuid,
-    customerId: z.string(),
+    customerId,
     ownerId: z.string().nullable(),
     currency,
     lines: z.array(orderedLine).min(1),
@@ -51,7 +55,7 @@ export const cancelOrder = defineCommand({
   name: 'CancelOrder',
   concludedByProcess: true,
   description: 'Cancels an order that is not on its way yet. What was paid is paid back.',
-  input: z.object({ orderId, reason }),
+  input: z.object({ orderId, customerId, reason: ownWords }),
 });
 
 export const returnItems = defineCommand({
@@ -66,7 +70,8 @@ export const returnItems = defineCommand({
       .min(1, 'must not be empty')
       .max(MAX_LINES, `must have at most ${MAX_LINES} lines`)
       .refine((lines) => new Set(lines.map((it) => it.sku)).size === lines.length, 'must name each product once'),
-    reason,
+    customerId,
+    reason: ownWords,
   }),
 });
 

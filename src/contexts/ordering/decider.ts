@@ -84,7 +84,7 @@ function cancel({ reason }: CommandData<'CancelOrder'>, state: KnownOrder): Deci
     case 'paying':
     case 'paid':
     case 'preparing':
-      return [{ type: 'OrderCancellationRequested', data: { reason } }];
+      return [{ type: 'OrderCancellationRequested', data: { customerId: state.customerId, reason } }];
     case 'shipped':
       return illegalState('SHIPPED', 'The order is on its way: return it once it is there.');
     case 'delivered':
@@ -111,7 +111,8 @@ function takeBack({ returnId, lines, reason }: CommandData<'ReturnItems'>, state
     if (quantity > left) return illegalState('RETURNED', `Of ${sku}, ${left} can be returned, not ${quantity}.`);
   }
   const refund = { amountMinor: refundFor(lines, state), currency: state.currency };
-  return [{ type: 'OrderItemsReturned', data: { returnId, lines, refund, reason } }];
+  const { customerId } = state;
+  return [{ type: 'OrderItemsReturned', data: { returnId, lines, refund, customerId, reason } }];
 }
 
 /**

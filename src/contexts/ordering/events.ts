@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { personal } from '../../eventsourcing/codec.ts';
-import { defineEvent, type EventOf } from '../../eventsourcing/event.ts';
+import { defineEvent, type EventOf, formerVersion } from '../../eventsourcing/event.ts';
 import { address, currency, discount, emailAddress, money, orderedLine, sku } from '../values.ts';
 
 const STAFF = { audience: 'staff' } as const;
@@ -8,6 +8,19 @@ const STAFF = { audience: 'staff' } as const;
 const paymentId = z.string().meta({ description: 'The payment.', idOf: 'Payment' });
 const shipmentId = z.string().meta({ description: 'The shipment.', idOf: 'Shipment' });
 const reason = z.string().describe('Why.');
+const customerId = z.string().meta({ ...STAFF, description: 'Whom its personal data belongs to.' });
+/** Whose words a reason is in. Of those that were not encrypted yet, nobody said: they stay as they were written. */
+const speakerId = z
+  .string()
+  .nullable()
+  .meta({
+    ...STAFF,
+    description: 'Whom its personal data belongs to; null in events from before that was noted.',
+  });
+/** Whatever they may say of themselves in it is theirs. */
+const ownWords = personal(z.string(), 'customerId').meta({
+  description: 'Why, in the words of whoever asked for it; null once it is forgotten.',
+});
 /** Pieces of one product that come back. */
 export const returnedLine = z
   .object({ sku, quantity: z.number().int().min(1, 'must be at least 1') })
@@ -20,7 +33,7 @@ export const orderPlaced = defineEvent({
   data: z.object({
     number: z.string().describe('What people call the order.'),
     cartId: z.string().meta({ description: 'The cart that it was.', idOf: 'Cart' }),
-    customerId: z.string().meta({ ...STAFF, description: 'Whom its personal data belongs to.' }),
+    customerId,
     ownerId: z
       .string()
       .nullable()
@@ -91,9 +104,16 @@ export const orderDelivered = defineEvent({
 
 export const orderCancellationRequested = defineEvent({
   type: 'OrderCancellationRequested',
-  schemaVersion: 1,
+  schemaVersion: 2,
   description: 'Somebody wants the order cancelled. Whether it still can be is being found out.',
-  data: z.object({ reason }),
+  data: z.object({ customerId: speakerId, reason: ownWords }),
+  formerVersions: [
+    formerVersion({
+      schemaVersion: 1,
+      data: z.object({ reason }),
+      upcast: (data) => ({ ...data, customerId: null }),
+    }),
+  ],
 });
 
 export const orderCancellationRefused = defineEvent({
@@ -110,16 +130,24 @@ export const orderCancelled = defineEvent({
   data: z.object({ reason }),
 });
 
+const returned = {
+  returnId: z.string().describe('The id of this return.'),
+  lines: z.array(returnedLine).describe('What comes back.'),
+  refund: money.describe('What is paid back.'),
+};
+
 export const orderItemsReturned = defineEvent({
   type: 'OrderItemsReturned',
-  schemaVersion: 1,
+  schemaVersion: 2,
   description: 'Goods come back. Their share of what was paid is paid back.',
-  data: z.object({
-    returnId: z.string().describe('The id of this return.'),
-    lines: z.array(returnedLine).describe('What comes back.'),
-    refund: money.describe('What is paid back.'),
-    reason,
-  }),
+  data: z.object({ ...returned, customerId: speakerId, reason: ownWords }),
+  formerVersions: [
+    formerVersion({
+      schemaVersion: 1,
+      data: z.object({ ...returned, reason }),
+      upcast: (data) => ({ ...data, customerId: null }),
+    }),
+  ],
 });
 
 export const orderRefunded = defineEvent({

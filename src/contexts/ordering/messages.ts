@@ -50,7 +50,6 @@ export type OrderMessage =
       readonly orderId: string;
       /** It waits for the outcome. */
       readonly commandId: string;
-      readonly reason: string;
       readonly requestedBy: Actor;
     }
   | { readonly type: 'OrderCancellationRefused'; readonly orderId: string; readonly reason: string }
@@ -100,7 +99,7 @@ export function orderMessage(recorded: RecordedEvent): OrderMessage {
     case 'OrderPaymentRequested':
       return { type: event.type, orderId, commandId, ...event.data };
     case 'OrderCancellationRequested':
-      return { type: event.type, orderId, commandId, requestedBy: event.actor, ...event.data };
+      return { type: event.type, orderId, commandId, requestedBy: event.actor };
     case 'OrderPreparationBegan':
       return { type: event.type, orderId };
     case 'OrderPaid':
@@ -115,8 +114,10 @@ export function orderMessage(recorded: RecordedEvent): OrderMessage {
       return { type: event.type, orderId, ...event.data };
     case 'OrderCancelled':
       return { type: event.type, orderId, ...event.data };
-    case 'OrderItemsReturned':
-      return { type: event.type, orderId, ...event.data };
+    case 'OrderItemsReturned': {
+      const { returnId, lines, refund } = event.data;
+      return { type: event.type, orderId, returnId, lines, refund };
+    }
     case 'OrderRefunded':
       return { type: event.type, orderId, ...event.data };
     default:

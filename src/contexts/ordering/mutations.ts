@@ -6,10 +6,11 @@ import { rawIdOf } from '../../graphql/command-mutation.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { COMMAND_ID, EXPECTED_VERSION } from '../../graphql/descriptions.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
+import { subjectOf } from '../ownership.ts';
 import type { SharedTypes } from '../shared-types.ts';
 import { cancelOrder, payOrder, returnItems } from './commands.ts';
 import type { OrderRow } from './projection.ts';
-import { type PaymentRow, readOrder, readPayment } from './reading.ts';
+import { type PaymentRow, readCustomerId, readOrder, readPayment } from './reading.ts';
 
 interface OrderTypes {
   readonly order: ObjectRef<BuilderTypes, OrderRow>;
@@ -92,7 +93,10 @@ export function addOrderMutations(kit: SchemaKit, shared: SharedTypes, types: Or
         reason: t.string({ required: true, description: 'Why; at most 500 characters.' }),
       }),
     }),
-    data: ({ orderId, reason }) => ({ orderId: rawIdOf('Order', orderId), reason }),
+    data: async ({ orderId: sentId, reason }, context) => {
+      const orderId = rawIdOf('Order', sentId);
+      return { orderId, customerId: await speakerOf(orderId, context), reason };
+    },
     rejections: [versionConflict, notFound, illegalState],
   });
   kit.addCommandMutation({
@@ -121,12 +125,18 @@ export function addOrderMutations(kit: SchemaKit, shared: SharedTypes, types: Or
         reason: t.string({ required: true, description: 'Why; at most 500 characters.' }),
       }),
     }),
-    data: ({ orderId, lines, reason }, { ids }) => ({
-      orderId: rawIdOf('Order', orderId),
-      returnId: ids.ordered(),
-      lines,
-      reason,
-    }),
+    data: async ({ orderId: sentId, lines, reason }, context) => {
+      const orderId = rawIdOf('Order', sentId);
+      const customerId = await speakerOf(orderId, context);
+      return { orderId, returnId: context.ids.ordered(), lines, customerId, reason };
+    },
     rejections: [versionConflict, notFound, illegalState],
   });
+}
+
+/** Whose words a reason is in: the caller's; of one who has no personal data here, like staff, the order's customer's. */
+async function speakerOf(orderId: string, context: RequestContext): Promise<string> {
+  const speaker = subjectOf(context.actor) ?? (await readCustomerId(orderId, context));
+  // An id that is none is refused for what it is, not for whom the words would belong to.
+  return speaker ?? (orderId || 'nobody');
 }

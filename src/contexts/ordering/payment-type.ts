@@ -1,8 +1,9 @@
 import type { RequestContext } from '../../graphql/context.ts';
+import { idAsOf } from '../../graphql/global-id.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import { PAYMENT_STATUSES } from '../payment/messages.ts';
 import type { SharedTypes } from '../shared-types.ts';
-import { type PaymentRow, readPayment } from './reading.ts';
+import { type AnyPayment, type PaymentRow, readPayment } from './reading.ts';
 
 const MEANINGS: Record<(typeof PAYMENT_STATUSES)[number], string> = {
   REQUESTED: 'The provider was asked for the money, and has not said yes or no yet.',
@@ -32,11 +33,11 @@ export function addPaymentType({ builder }: SchemaKit, { money }: SharedTypes) {
       url: t.string({ nullable: true, description: 'Where to do it.', resolve: (it) => it.url }),
     }),
   });
-  const payment = builder.objectRef<PaymentRow>('Payment');
+  const payment = builder.objectRef<AnyPayment>('Payment');
   builder.node(payment, {
     description: 'A payment of an order, or the attempt at one.',
     audience: 'owner',
-    id: { resolve: ({ paymentId }) => paymentId },
+    id: { resolve: ({ paymentId, asOf }) => idAsOf(paymentId, asOf) },
     isTypeOf: (value) => typeof value === 'object' && value !== null && 'refundedMinor' in value,
     loadMany: (ids: string[], context: RequestContext) =>
       Promise.all(ids.map(async (id) => (await readPayment(id, context)) ?? null)),

@@ -46,7 +46,8 @@ export const orderRow = z.object({
   id: z.string(),
   number: z.string(),
   status: z.enum(ORDER_STATUSES),
-  statusReason: z.string().nullable(),
+  /** Possibly in a customer's own words. */
+  statusReason: personal(z.string(), 'customerId'),
   customerId: z.string(),
   ownerId: z.string().nullable(),
   currency: z.string(),

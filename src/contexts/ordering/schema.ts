@@ -1,20 +1,22 @@
 import { processView } from '../../eventsourcing/process-view.ts';
 import { streamIdOf } from '../../eventsourcing/stream-id.ts';
 import { AFTER, MIN_POSITION } from '../../graphql/descriptions.ts';
-import { decodeIdOf, encodeGlobalId } from '../../graphql/global-id.ts';
+import { decodeIdOf, decodeIdOfAnyTime, encodeGlobalId, idAsOf } from '../../graphql/global-id.ts';
 import { waitFor, watch } from '../../graphql/live-field.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
+import { AS_OF, pointOf } from '../../graphql/time-travel.ts';
 import { mayRead, mayUse } from '../ownership.ts';
 import { personalDataState, type SharedTypes } from '../shared-types.ts';
 import { addOrderMutations } from './mutations.ts';
 import { addOrderList } from './order-list.ts';
 import { addPaymentType } from './payment-type.ts';
 import { ORDER_STATUSES, type OrderLineRow, type OrderRow, orderProjection } from './projection.ts';
-import { readOrder } from './reading.ts';
+import { type AnyOrder, paymentsOf, readOrder, readPastOrder, shipmentsOf } from './reading.ts';
+import { orderRecords } from './records.ts';
 import { addShipmentType } from './shipment-type.ts';
 
 interface OrderLine extends OrderLineRow {
-  readonly order: OrderRow;
+  readonly order: AnyOrder;
 }
 
 const MEANINGS: Record<OrderRow['status'], string> = {
@@ -33,6 +35,7 @@ const PROCESS = 'checkout';
 
 export function declareOrderingSchema(kit: SchemaKit, shared: SharedTypes): void {
   const { builder } = kit;
+  shared.provideRecords(orderRecords);
   const { money } = shared;
   const payment = addPaymentType(kit, shared);
   const shipment = addShipmentType(kit, shared);
@@ -49,7 +52,7 @@ export function declareOrderingSchema(kit: SchemaKit, shared: SharedTypes): void
     fields: (t) => ({
       id: t.id({
         description: 'Its id, unique among all types.',
-        resolve: (it) => encodeGlobalId('OrderLine', `${it.order.id}:${it.sku}`),
+        resolve: (it) => encodeGlobalId('OrderLine', idAsOf(`${it.order.id}:${it.sku}`, it.order.asOf)),
       }),
       sku: t.string({ description: 'The product.', resolve: (it) => it.sku }),
       name: t.string({ description: 'What the product was called.', resolve: (it) => it.name }),
@@ -67,14 +70,14 @@ export function declareOrderingSchema(kit: SchemaKit, shared: SharedTypes): void
       }),
     }),
   });
-  const order = builder.objectRef<OrderRow>('Order');
+  const order = builder.objectRef<AnyOrder>('Order');
   shared.provideLink('Order', { ref: order, load: readOrder });
 
   builder.node(order, {
     description:
       "An order, with its payments and shipments. `version` is that of the order's own stream; `position` that of the newest event that this view holds, of any stream.",
     audience: 'owner',
-    id: { resolve: ({ id }) => id },
+    id: { resolve: ({ id, asOf }) => idAsOf(id, asOf) },
     isTypeOf: (value) => typeof value === 'object' && value !== null && 'placedPosition' in value,
     loadMany: (ids: string[], context) => Promise.all(ids.map(async (id) => (await readOrder(id, context)) ?? null)),
     fields: (t) => ({
@@ -86,7 +89,11 @@ export function declareOrderingSchema(kit: SchemaKit, shared: SharedTypes): void
         resolve: (it, _args, { engine }) => engine.positions.encode(it.position),
       }),
       status: t.field({ type: status, description: 'How far it has come.', resolve: (it) => it.status }),
-      statusReason: t.string({ nullable: true, description: 'Why it is so.', resolve: (it) => it.statusReason }),
+      statusReason: t.string({
+        nullable: true,
+        description: 'Why it is so, possibly in the words of whoever asked for it; null also where it is forgotten.',
+        resolve: (it) => it.statusReason,
+      }),
       lines: t.field({
         type: [line],
         description: 'What was ordered.',
@@ -130,19 +137,19 @@ export function declareOrderingSchema(kit: SchemaKit, shared: SharedTypes): void
       customer: t.field({
         type: shared.linkTo('Customer').ref,
         nullable: true,
-        description: 'Whose order it is.',
+        description: 'Whose order it is; as they are known now.',
         resolve: ({ customerId }, _args, context) =>
           mayRead(context.actor, customerId) ? shared.linkTo('Customer').load(customerId, context) : null,
       }),
       payments: t.field({
         type: [payment],
         description: 'Every payment of it that was begun, oldest first.',
-        resolve: (it) => it.payments,
+        resolve: (it) => [...paymentsOf(it)],
       }),
       shipments: t.field({
         type: [shipment],
         description: 'Its goods on their way, oldest first.',
-        resolve: (it) => it.shipments,
+        resolve: (it) => [...shipmentsOf(it)],
       }),
       paymentDeadline: t.field({
         type: 'DateTime',
@@ -153,7 +160,7 @@ export function declareOrderingSchema(kit: SchemaKit, shared: SharedTypes): void
       process: t.field({
         type: shared.linkTo('ProcessInstance').ref,
         nullable: true,
-        description: 'What takes it through, step by step.',
+        description: 'What takes it through, step by step: as it is now, also of an order as of an earlier point.',
         resolve: ({ id }, _args, { engine }) => engine.view(processView).read(streamIdOf(PROCESS, id)),
       }),
       correlationId: t.id({
@@ -180,6 +187,21 @@ export function declareOrderingSchema(kit: SchemaKit, shared: SharedTypes): void
         await waitFor(orderProjection, orderId, minPosition, context);
         return readOrder(orderId, context);
       },
+    }),
+  );
+  builder.queryField('orderAsOf', (t) =>
+    t.field({
+      type: order,
+      nullable: true,
+      audience: 'owner',
+      description:
+        'An order as it was, with its payments and shipments of then; null if it was not there, or is not for you.',
+      args: {
+        id: t.arg.id({ required: true, description: 'The id of an order, also as of another point.' }),
+        asOf: t.arg({ type: kit.asOf, required: true, description: AS_OF }),
+      },
+      resolve: (_root, { id, asOf }, context) =>
+        readPastOrder(decodeIdOfAnyTime('Order', id).id, pointOf(asOf), context),
     }),
   );
   addOrderList(kit, order, status);

@@ -1,8 +1,9 @@
 import type { RequestContext } from '../../graphql/context.ts';
+import { idAsOf } from '../../graphql/global-id.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import type { SharedTypes } from '../shared-types.ts';
 import type { ShipmentStep } from '../shipping/messages.ts';
-import { readShipment, type ShipmentRow } from './reading.ts';
+import { type AnyShipment, readShipment } from './reading.ts';
 
 export function addShipmentType({ builder }: SchemaKit, shared: SharedTypes) {
   const { shipmentStatus: status } = shared;
@@ -15,11 +16,11 @@ export function addShipmentType({ builder }: SchemaKit, shared: SharedTypes) {
       note: t.string({ nullable: true, description: 'What was said about it.', resolve: (it) => it.note }),
     }),
   });
-  const shipment = builder.objectRef<ShipmentRow>('Shipment');
+  const shipment = builder.objectRef<AnyShipment>('Shipment');
   builder.node(shipment, {
     description: 'The goods of an order on their way to the customer.',
     audience: 'owner',
-    id: { resolve: ({ shipmentId }) => shipmentId },
+    id: { resolve: ({ shipmentId, asOf }) => idAsOf(shipmentId, asOf) },
     isTypeOf: (value) => typeof value === 'object' && value !== null && 'history' in value && 'shipmentId' in value,
     loadMany: (ids: string[], context: RequestContext) =>
       Promise.all(ids.map(async (id) => (await readShipment(id, context)) ?? null)),

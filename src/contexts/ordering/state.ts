@@ -13,6 +13,8 @@ export interface KnownOrder {
   readonly status: OrderProgress;
   /** Somebody asked for it to be cancelled, and what becomes of that is not known yet. */
   readonly isCancelling: boolean;
+  /** Whom its personal data belongs to. */
+  readonly customerId: string;
   readonly ownerId: string | null;
   readonly currency: string;
   /** By sku. */
@@ -67,10 +69,11 @@ export function subtotalOf(lines: Iterable<OrderedPieces>, pieces: (line: Ordere
 }
 
 function placed(data: Extract<OrderEvent, { type: 'OrderPlaced' }>['data']): KnownOrder {
-  const { ownerId, currency, lines, totalMinor, paymentDeadline } = data;
+  const { customerId, ownerId, currency, lines, totalMinor, paymentDeadline } = data;
   return {
     status: 'placed',
     isCancelling: false,
+    customerId,
     ownerId,
     currency,
     lines: new Map(

@@ -25,9 +25,7 @@ const STEP_AT_CARRIER = { prepared: 'prepared', in_transit: 'in transit', delive
  * round
  */
 export function heard(shipment: KnownShipment, shipmentId: string, told: CarrierShipment): readonly ShipmentEvent[] {
-  if (told.shipmentId !== shipmentId) {
-    throw new CarrierDisagrees(`Of shipment ${shipmentId}, the carrier tells what belongs to ${told.shipmentId}.`);
-  }
+  checkSubject(shipmentId, told);
   if (shipment.status === 'cancelled') return heardOfCancelled(shipment, shipmentId, told);
   if (told.status === 'cancelled') return heardOfCancelling(shipment, shipmentId);
   const { carrier, trackingCode } = told;
@@ -62,16 +60,26 @@ export function isNextStep(from: Step, to: Step): boolean {
   return STEPS.indexOf(to) === STEPS.indexOf(from) + 1;
 }
 
+/** @throws {CarrierDisagrees} */
+export function checkSubject(shipmentId: string, told: CarrierShipment): void {
+  if (told.shipmentId === shipmentId) return;
+  throw new CarrierDisagrees(`Of shipment ${shipmentId}, the carrier tells what belongs to ${told.shipmentId}.`);
+}
+
+/** @throws {CarrierDisagrees} */
+export function leftAlthoughCancelled(shipmentId: string, { status }: CarrierShipment): never {
+  throw new CarrierDisagrees(`Shipment ${shipmentId} was cancelled, but is ${status} at the carrier.`);
+}
+
 function heardOfCancelled(
   { orderId, isAtCarrier }: Extract<KnownShipment, { status: 'cancelled' }>,
   shipmentId: string,
-  { status, carrier, trackingCode }: CarrierShipment,
+  told: CarrierShipment,
 ): readonly ShipmentEvent[] {
+  const { status, carrier, trackingCode } = told;
   if (status === 'cancelled') return [];
-  if (status !== 'prepared') {
-    throw new CarrierDisagrees(`Shipment ${shipmentId} was cancelled, but is ${status} at the carrier.`);
-  }
-  // Heard of before, it was called off then.
+  if (status !== 'prepared') leftAlthoughCancelled(shipmentId, told);
+  // It told that before it called it off.
   return isAtCarrier ? [] : [{ type: 'ShipmentRegisteredLate', data: { orderId, carrier, trackingCode } }];
 }
 
@@ -79,5 +87,6 @@ function heardOfCancelling({ status, orderId }: KnownShipment, shipmentId: strin
   if (status !== 'requested' && status !== 'prepared') {
     throw new CarrierDisagrees(`Shipment ${shipmentId} is ${status}, but was cancelled by the carrier.`);
   }
-  return [{ type: 'ShipmentCancelled', data: { orderId, reason: 'CANCELLED_BY_CARRIER' } }];
+  // Perhaps since it was asked to, and its call was faster than its answer.
+  return [{ type: 'ShipmentCancelled', data: { orderId, reason: 'CANCELLED_AT_CARRIER', isAtCarrier: true } }];
 }

@@ -17,7 +17,10 @@ export interface Carrier {
     readonly orderId: string;
     readonly address: Address;
   }): Promise<CarrierShipment>;
-  /** Calls it off; undefined where the carrier knows of none. Key: `<shipmentId>:cancel`. */
+  /**
+   * Calls it off: `cancelled` is for good, and nobody fetches the goods from then on. Undefined where the carrier knows of
+   * none. Key: `<shipmentId>:cancel`.
+   */
   cancel(it: { readonly shipmentId: string }): Promise<CarrierShipment | undefined>;
   /** By our id; undefined where the carrier knows of none. */
   find(shipmentId: string): Promise<CarrierShipment | undefined>;

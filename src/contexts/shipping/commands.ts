@@ -75,16 +75,9 @@ export const advanceShipment = defineCommand({
 export const cancelShipment = defineCommand({
   ...service,
   name: 'CancelShipment',
-  description: 'Stops a shipment that was not handed over yet.',
-  input: z.object({ shipmentId, reason: z.string() }),
-});
-
-export const cancelAtCarrier = defineCommand({
-  ...service,
-  name: 'CancelAtCarrier',
   performed: true,
-  description: 'Calls a shipment off at the carrier that was stopped.',
-  input: z.object({ shipmentId }),
+  description: 'Stops a shipment, if its carrier says that it can still be called off.',
+  input: z.object({ shipmentId, reason: z.string() }),
 });
 
 export const shipmentCommands = [
@@ -94,6 +87,5 @@ export const shipmentCommands = [
   noteCarrierShipment,
   advanceShipment,
   cancelShipment,
-  cancelAtCarrier,
 ] as const;
 export type ShipmentCommand = CommandOf<(typeof shipmentCommands)[number]>;

@@ -1,10 +1,11 @@
 import type { Decider, Decision } from '../../eventsourcing/decider.ts';
 import { illegalState, notFound } from '../../eventsourcing/rejection.ts';
+import { calledOff } from './cancellation-decider.ts';
 import { arrivedAt, CarrierDisagrees, heard, isNextStep } from './carrier-decider.ts';
-import { type CarrierShipment, performedShipment } from './carrier-state.ts';
+import { type CarrierShipment, performedCancellation, performedShipment } from './carrier-state.ts';
 import type { ShipmentCommand } from './commands.ts';
 import type { ShipmentEvent } from './events.ts';
-import { evolveShipment, type KnownShipment, type ShipmentState } from './state.ts';
+import { evolveShipment, type KnownShipment, type ShipmentState, shown } from './state.ts';
 
 type CommandData<Type extends ShipmentCommand['type']> = Extract<ShipmentCommand, { type: Type }>['data'];
 
@@ -17,8 +18,7 @@ export const shipmentDecider: Decider<ShipmentState, ShipmentCommand, ShipmentEv
     if (state.status === 'unknown') return notFound('shipment', shipmentId);
     switch (command.type) {
       case 'RegisterShipment':
-      case 'ReconcileShipment':
-      case 'CancelAtCarrier': {
+      case 'ReconcileShipment': {
         const answer = performedShipment.parse(context.performed);
         return answer === undefined ? [] : heard(state, shipmentId, answer);
       }
@@ -27,7 +27,7 @@ export const shipmentDecider: Decider<ShipmentState, ShipmentCommand, ShipmentEv
       case 'AdvanceShipment':
         return advance(command.data, state);
       case 'CancelShipment':
-        return cancel(command.data, state);
+        return calledOff(state, command.data, performedCancellation.parse(context.performed));
       default:
         return command satisfies never;
     }
@@ -65,16 +65,4 @@ function advance(data: CommandData<'AdvanceShipment'>, state: KnownShipment): De
   const carrier = data.carrier ?? before.carrier;
   const trackingCode = data.trackingCode ?? before.trackingCode;
   return [arrivedAt(step, { orderId: state.orderId, carrier, trackingCode, note: data.note ?? null })];
-}
-
-function cancel({ shipmentId, reason }: CommandData<'CancelShipment'>, state: KnownShipment): Decision<ShipmentEvent> {
-  if (state.status === 'cancelled') return [];
-  if (state.status !== 'requested' && state.status !== 'prepared') {
-    return illegalState(shown(state), `The shipment ${shipmentId} was handed over to the carrier.`);
-  }
-  return [{ type: 'ShipmentCancelled', data: { orderId: state.orderId, reason } }];
-}
-
-function shown({ status }: KnownShipment): string {
-  return status.toUpperCase().replaceAll(' ', '_');
 }

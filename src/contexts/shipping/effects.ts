@@ -7,16 +7,18 @@ export function shipmentEffectsOf({ type }: ShipmentEvent, shipmentId: string): 
   return requestsOf(type, shipmentId).map((command) => ({ kind: 'send', command }));
 }
 
+const CAME_LATE = 'REGISTERED_LATE';
+
 function requestsOf(type: ShipmentEvent['type'], shipmentId: string): readonly ShipmentCommand[] {
   switch (type) {
     case 'ShipmentRequested':
       return [{ type: 'RegisterShipment', data: { shipmentId } }];
-    case 'ShipmentCancelled':
     case 'ShipmentRegisteredLate':
-      return [{ type: 'CancelAtCarrier', data: { shipmentId } }];
+      return [{ type: 'CancelShipment', data: { shipmentId, reason: CAME_LATE } }];
     case 'ShipmentPrepared':
     case 'ShipmentHandedOver':
     case 'ShipmentDelivered':
+    case 'ShipmentCancelled':
       return [];
     default:
       return type satisfies never;

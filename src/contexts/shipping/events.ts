@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { personal } from '../../eventsourcing/codec.ts';
-import { defineEvent, type EventOf } from '../../eventsourcing/event.ts';
+import { defineEvent, type EventOf, formerVersion } from '../../eventsourcing/event.ts';
 import { address } from '../values.ts';
 
 const STAFF = { audience: 'staff' } as const;
@@ -46,11 +46,30 @@ export const shipmentDelivered = defineEvent({
   data: z.object({ orderId, note }),
 });
 
+const stopped = { orderId, reason: z.string().describe('Why.') };
+
 export const shipmentCancelled = defineEvent({
   type: 'ShipmentCancelled',
-  schemaVersion: 1,
+  schemaVersion: 2,
   description: 'The shipment was stopped before the carrier had the goods.',
-  data: z.object({ orderId, reason: z.string().describe('Why.') }),
+  data: z.object({
+    ...stopped,
+    isAtCarrier: z
+      .boolean()
+      .nullable()
+      .meta({
+        ...STAFF,
+        description:
+          'The carrier called it off; false: it knows of none. Null in events from before it was asked first.',
+      }),
+  }),
+  formerVersions: [
+    formerVersion({
+      schemaVersion: 1,
+      data: z.object(stopped),
+      upcast: (data) => ({ ...data, isAtCarrier: null }),
+    }),
+  ],
 });
 
 export const shipmentRegisteredLate = defineEvent({

@@ -19,6 +19,11 @@ export type KnownShipment =
   | (AskedShipment & { readonly status: 'cancelled'; readonly isAtCarrier: boolean });
 export type ShipmentState = { readonly status: 'unknown' } | KnownShipment;
 
+/** Its status as it is shown. */
+export function shown({ status }: KnownShipment): string {
+  return status.toUpperCase().replaceAll(' ', '_');
+}
+
 export function evolveShipment(state: ShipmentState, event: ShipmentEvent): ShipmentState {
   if (event.type === 'ShipmentRequested') {
     const { orderId, address } = event.data;
@@ -35,8 +40,11 @@ export function evolveShipment(state: ShipmentState, event: ShipmentEvent): Ship
     }
     case 'ShipmentDelivered':
       return 'carrier' in state ? { ...state, status: 'delivered' } : state;
-    case 'ShipmentCancelled':
-      return { status: 'cancelled', orderId, address, isAtCarrier: state.status !== 'requested' };
+    case 'ShipmentCancelled': {
+      // Before the carrier was asked first, one that was prepared was known to it.
+      const isAtCarrier = event.data.isAtCarrier ?? state.status !== 'requested';
+      return { status: 'cancelled', orderId, address, isAtCarrier };
+    }
     case 'ShipmentRegisteredLate':
       return state.status === 'cancelled' ? { ...state, isAtCarrier: true } : state;
     default:

@@ -111,3 +111,13 @@ function parseJson(text: string): unknown {
     return undefined;
   }
 }
+
+/** @throws {Fault} the data has another shape */
+export function parseAnswer<Schema extends z.ZodType>(schema: Schema, data: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  throw new Fault(
+    'UNEXPECTED_ANSWER',
+    `The answer has another shape than the API has: ${z.prettifyError(parsed.error)}`,
+  );
+}

@@ -1,0 +1,174 @@
+import type { CommandRecord } from '../../eventsourcing/command-records.ts';
+import type { RecordedEvent } from '../../eventsourcing/event.ts';
+import { processView } from '../../eventsourcing/process-view.ts';
+import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import type { RequestContext } from '../../graphql/context.ts';
+import { visibleData } from '../../graphql/events.ts';
+import { decodeIdOf } from '../../graphql/global-id.ts';
+import type { SchemaKit } from '../../graphql/schema-kit.ts';
+import { isUuid } from '../../platform/column-values.ts';
+import { actorOf, mayRead } from '../ownership.ts';
+import type { PersonalRecords, SharedTypes } from '../shared-types.ts';
+import { customerOrderProjection } from './order-copy.ts';
+import { customerProjection } from './projection.ts';
+
+/** Of each kind of thing there are at most so many. */
+const MAX_ITEMS = 5_000;
+/** So many streams, or aggregates, are read at a time. */
+const AT_ONCE = 200;
+
+/** Declares the way to all that is kept about somebody. */
+export function addExportCustomer({ builder }: SchemaKit, shared: SharedTypes): void {
+  builder.queryField('exportCustomer', (t) =>
+    t.field({
+      type: 'JSON',
+      nullable: true,
+      audience: 'owner',
+      description: `All that is kept about one customer or guest, as JSON: what they are called, carts, orders with payments and shipments, notifications, events and commands. Of each at most ${MAX_ITEMS}; \`isComplete\` says whether that is all. Of somebody who was forgotten, what is left. Null if nothing is kept, or for anybody but themselves and staff.`,
+      args: { id: t.arg.id({ required: true, description: 'The id of the customer or guest.' }) },
+      resolve: async (_root, { id }, context) => {
+        const customerId = decodeIdOf('Customer', id);
+        return mayRead(context.actor, customerId) ? exported(customerId, shared, context) : null;
+      },
+    }),
+  );
+}
+
+async function exported(customerId: string, shared: SharedTypes, context: RequestContext): Promise<object | null> {
+  const { engine } = context;
+  const limit = MAX_ITEMS;
+  const [row, isKept, orders, sent] = await Promise.all([
+    engine.view(customerProjection).read(customerId),
+    engine.codec.knows(customerId),
+    engine.view(customerOrderProjection).rows.find(`WHERE customer_id = $1 LIMIT ${limit + 1}`, customerId),
+    commandsSentBy(customerId, context),
+  ]);
+  const cartIds = [
+    // Whoever is nobody known has the id of their cart.
+    ...(isUuid(customerId) ? [customerId] : []),
+    ...orders.map(({ cartId }) => cartId),
+    ...sent.flatMap(({ aggregateType, aggregateId }) => (aggregateType === 'cart' ? [aggregateId] : [])),
+  ];
+  const about = { customerId, cartIds: [...new Set(cartIds)], limit };
+  const records = await Promise.all(shared.records().map((load) => load(about, context)));
+  const lists: Readonly<Record<string, readonly object[]>> = Object.assign({}, ...records.map((it) => it.lists));
+  const isNothing = row === undefined && !isKept && sent.length === 0;
+  if (isNothing && Object.values(lists).every((list) => list.length === 0)) return null;
+
+  const streamIds = [streamIdOf('customer', customerId), ...records.flatMap((it) => it.streamIds)];
+  const events = await eventsAbout(customerId, streamIds, await processStreams(records, sent, context), context);
+  const commands = await commandsAbout(customerId, sent, streamIds, context);
+  const isForgotten = row !== undefined && row.version > 0 && row.email === null && row.name === null;
+  return {
+    customer: {
+      id: customerId,
+      personalData: isForgotten ? 'FORGOTTEN' : 'PRESENT',
+      ...(row === undefined ? {} : { email: row.email, name: row.name, createdAt: row.knownSince }),
+    },
+    ...lists,
+    events: events.slice(0, limit).map((event) => shownEvent(event, customerId, context)),
+    commands: commands.slice(0, limit).map((command) => shownCommand(command, customerId, context)),
+    isComplete:
+      !records.some(({ isMore }) => isMore) && [orders, sent, events, commands].every(({ length }) => length <= limit),
+    exportedAt: new Date(),
+  };
+}
+
+/** The newest first, page by page. */
+async function commandsSentBy(customerId: string, { engine }: RequestContext): Promise<CommandRecord[]> {
+  const found: CommandRecord[] = [];
+  const filter = { sentBy: actorOf(customerId) };
+  for (;;) {
+    const last = found.at(-1);
+    const after = last === undefined ? undefined : ([last.submittedAt, last.commandId] as const);
+    const page = await engine.commandRecords.list(filter, {
+      after,
+      before: undefined,
+      limit: AT_ONCE,
+      inverted: false,
+    });
+    found.push(...page);
+    if (page.length < AT_ONCE || found.length > MAX_ITEMS) return found;
+  }
+}
+
+/** Processes remember whom they act for: those that began with something of theirs. */
+async function processStreams(
+  records: readonly PersonalRecords[],
+  sent: readonly CommandRecord[],
+  { engine }: RequestContext,
+): Promise<string[]> {
+  const correlations = [
+    ...records.flatMap(({ correlationIds = [] }) => correlationIds),
+    ...sent.map(({ correlationId }) => correlationId),
+  ];
+  const streamIds: string[] = [];
+  for (const ids of inParts([...new Set(correlations)])) {
+    const where = `WHERE correlation_id = ANY ($1::uuid[]) ORDER BY id LIMIT ${MAX_ITEMS}`;
+    for (const { id } of await engine.view(processView).rows.find(where, ids)) streamIds.push(id);
+  }
+  return streamIds;
+}
+
+/** Events of their own streams; of processes', those that hold something of theirs. In the order of the log. */
+async function eventsAbout(
+  customerId: string,
+  own: readonly string[],
+  ofProcesses: readonly string[],
+  { engine }: RequestContext,
+): Promise<RecordedEvent[]> {
+  const found: RecordedEvent[] = [];
+  const isTheirs = ({ type, data }: RecordedEvent) => engine.codec.isAbout(customerId, 'event', type, data);
+  for (const [streamIds, isWanted] of [[own, () => true] as const, [ofProcesses, isTheirs] as const]) {
+    for (const part of inParts([...new Set(streamIds)])) {
+      if (found.length > MAX_ITEMS) break;
+      found.push(...(await engine.log.readStreams(part, 0, MAX_ITEMS + 1)).filter(isWanted));
+    }
+  }
+  return found.sort((a, b) => a.position - b.position);
+}
+
+/** What they sent, and what others sent that holds something of theirs. Oldest first. */
+async function commandsAbout(
+  customerId: string,
+  sent: readonly CommandRecord[],
+  streamIds: readonly string[],
+  { engine }: RequestContext,
+): Promise<CommandRecord[]> {
+  const found = new Map(sent.map((command) => [command.commandId, command]));
+  const aggregateIds = streamIds.map((it) => it.slice(it.indexOf('-') + 1));
+  for (const ids of inParts([...new Set(aggregateIds)])) {
+    if (found.size > MAX_ITEMS) break;
+    for (const command of await engine.commandRecords.ofAggregates(ids, AT_ONCE)) {
+      const isTheirs = engine.codec.isAbout(customerId, 'command', command.name, command.input);
+      if (isTheirs) found.set(command.commandId, command);
+    }
+  }
+  return [...found.values()].sort((a, b) => a.submittedAt.getTime() - b.submittedAt.getTime());
+}
+
+/** What the caller may see of it, and whatever is personal in it of theirs. */
+function shownEvent(event: RecordedEvent, customerId: string, { engine, actor }: RequestContext) {
+  const { eventId, type, aggregateType, aggregateId, version, recordedAt, data } = event;
+  const visible = visibleData(engine.log.definitionOf(type), event, actor);
+  return {
+    ...{ eventId, type, aggregateType, aggregateId, version, recordedAt },
+    data: { ...Object(visible), ...engine.codec.personalPart(customerId, 'event', type, data) },
+  };
+}
+
+/** Of what others sent, only what is personal in it of theirs. */
+function shownCommand(command: CommandRecord, customerId: string, { engine }: RequestContext) {
+  const { commandId, name, aggregateType, aggregateId, status, submittedAt, finishedAt, input, actor } = command;
+  const { kind, id } = actorOf(customerId);
+  const isOwn = actor.kind === kind && actor.id === id;
+  return {
+    ...{ commandId, name, aggregateType, aggregateId, status, submittedAt, finishedAt },
+    sentBy: isOwn ? 'THEMSELVES' : actor.kind,
+    input: isOwn ? input : engine.codec.personalPart(customerId, 'command', name, input),
+  };
+}
+
+function* inParts<Item>(items: readonly Item[]): Generator<readonly Item[]> {
+  for (let at = 0; at < items.length; at += AT_ONCE) yield items.slice(at, at + AT_ONCE);
+}
