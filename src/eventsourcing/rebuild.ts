@@ -8,49 +8,12 @@ import type { LogTail } from './log-tail.ts';
 import type { Standstill } from './owned-follower.ts';
 import type { ProjectedRow, Projection } from './projection.ts';
 import type { ReadRows } from './read-table.ts';
+import type { RebuildPace } from './rebuild-pace.ts';
 import type { ClaimedRebuild, Differences, RebuildStore, SwapOutcome } from './rebuild-store.ts';
 import { RowComparison } from './row-comparison.ts';
 import { RowFold } from './row-fold.ts';
 import { ShadowTable } from './shadow-table.ts';
 import type { TypedEvents } from './typed-events.ts';
-
-/** How much is done in one go, before others have their turn. */
-export interface RebuildPace {
-  /** Of the log that is read at a time, in events. */
-  readonly stretch: number;
-  /** So many changed rows are written at once; or what changed in so many events. */
-  readonly rows: number;
-  readonly events: number;
-  /** Rows that are compared at a time. */
-  readonly compared: number;
-  /** Rows that are kept at hand. */
-  readonly kept: number;
-  /** Whether the next stretch is read while this one is folded. */
-  readonly readsAhead: boolean;
-  /** Whether the database plans queries by statistics, which the new table needs then. */
-  readonly isAnalysed: boolean;
-}
-
-/** For a server, which does other things meanwhile. */
-export const LARGE_STEPS: RebuildPace = {
-  stretch: 4_000,
-  rows: 2_000,
-  events: 20_000,
-  compared: 2_000,
-  kept: 20_000,
-  readsAhead: true,
-  isAnalysed: true,
-};
-/** For an embedded store, which does one thing after the other: nobody waits longer than for one of these. */
-export const SMALL_STEPS: RebuildPace = {
-  stretch: 500,
-  rows: 500,
-  events: 5_000,
-  compared: 500,
-  kept: 10_000,
-  readsAhead: false,
-  isAnalysed: false,
-};
 
 /** While others append, at least as long as a step took is left to them; never longer than this. */
 const LONGEST_PAUSE_MS = 200;
@@ -137,8 +100,11 @@ export class Rebuild<Row extends ProjectedRow> {
       if (error instanceof RebuildGone || isDatabaseAway(error) || this.#parts.signal.aborted) throw error;
       this.#leftOut = await this.#parts.store.droppedOf(this.#claimed.name);
       if (this.#leftOut.size === 0) throw error;
-      await this.#beginAnew();
-      return this.#runOnce();
+      await this.#saving.catch(() => {});
+      this.#beginAnew();
+      return await this.#runOnce();
+    } finally {
+      await this.#saving.catch(() => {});
     }
   }
 
@@ -154,8 +120,7 @@ export class Rebuild<Row extends ProjectedRow> {
     return this.#swap();
   }
 
-  async #beginAnew(): Promise<void> {
-    await this.#saving.catch(() => {});
+  #beginAnew(): void {
     this.#saving = Promise.resolve();
     [this.#position, this.#written, this.#isComparing] = [0, 0, false];
     this.#comparison = new RowComparison(this.#parts.live, this.#shadow.rows, this.#parts.client);
@@ -211,7 +176,7 @@ export class Rebuild<Row extends ProjectedRow> {
     if (pace.readsAhead && end < upTo) {
       const next = { after: end, end: Math.min(end + pace.stretch, upTo) };
       this.#ahead = { ...next, events: events.read(next.after, next.end) };
-      // Whoever takes them is told; nobody may, if this ends before.
+      // Whoever takes them is told; nobody does, if this ends before.
       this.#ahead.events.catch(() => {});
     }
     return read;
@@ -227,7 +192,6 @@ export class Rebuild<Row extends ProjectedRow> {
     this.#saving = this.#shadow.save(rows, this.#claimed, move).then((isSaved) => {
       if (!isSaved) throw new RebuildGone();
     });
-    // Whoever waits for it is told; nobody may, if this ends before.
     this.#saving.catch(() => {});
   }
 

@@ -265,7 +265,7 @@ describeEachStore('A rebuild of a projection', (kind) => {
   });
 
   it('goes on where it was when its process stops, in the next one', async () => {
-    const count = kind.engine === 'pglite' ? 1_800 : 5_000;
+    const count = kind.engine === 'pglite' ? 4_000 : 20_000;
     await fill(count);
     let stopAt = Number.POSITIVE_INFINITY;
     let stopped: Promise<void> | undefined;
@@ -282,7 +282,7 @@ describeEachStore('A rebuild of a projection', (kind) => {
     });
     const first: Engine = await startTallyEngine(database, { projections: [stopping], aggregates: operations });
     await caughtUp(first, stopping);
-    stopAt = count / 2;
+    stopAt = count / 8;
     await beginRebuild(first, stopping);
     await vi.waitFor(() => expect(stopped).toBeDefined(), { timeout: 10_000 });
     await stopped;

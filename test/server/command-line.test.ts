@@ -38,11 +38,14 @@ describe('The command line', () => {
     }
   });
 
-  test.each(['serve', 'migrate', 'seed', 'token', 'replay', 'trace'])('has a help of its own for %s', async (command) => {
-    const { code, output } = await run([command, '--help']);
-    expect(code).toBe(0);
-    expect(output).toContain(`Usage: cartstream ${command}`);
-  });
+  test.each(['serve', 'migrate', 'seed', 'token', 'replay', 'trace'])(
+    'has a help of its own for %s',
+    async (command) => {
+      const { code, output } = await run([command, '--help']);
+      expect(code).toBe(0);
+      expect(output).toContain(`Usage: cartstream ${command}`);
+    },
+  );
 
   test.each([['nope'], ['serve', '--nope'], ['token'], ['token', '--role', 'king']])(
     'refuses %s %s with a hint',
