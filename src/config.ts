@@ -31,9 +31,11 @@ const origins = z
 
 const httpUrl = z.string().regex(/^https?:\/\//, 'must be like https://host');
 
+/** Where a server of these settings listens. */
+const address = z.object({ PORT: integer(4000, 0, 65_535), HOST: z.string().min(1).default('127.0.0.1') });
+
 const environment = z.object({
-  PORT: integer(4000, 0, 65_535),
-  HOST: z.string().min(1).default('127.0.0.1'),
+  ...address.shape,
   DATA_DIR: z.string().min(1).default('./data'),
   DATABASE_URL: z
     .string()
@@ -88,12 +90,22 @@ export type Settings = z.output<typeof environment>;
  * @throws {InvalidSettings}
  */
 export function readSettings(variables: Variables = process.env): Settings {
-  const present = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
-  const result = environment.safeParse(present);
-  const problems = [
-    ...(result.error?.issues ?? []).map(({ path, message }) => `${path.join('.')} ${message}`),
-    ...problemsBetween(present),
-  ];
+  const present = presentOf(variables);
+  return settingsOf(environment.safeParse(present), problemsBetween(present));
+}
+
+/** Where a server of these settings listens, whatever else is set. @throws {InvalidSettings} */
+export function readAddress(variables: Variables = process.env): z.output<typeof address> {
+  return settingsOf(address.safeParse(presentOf(variables)), []);
+}
+
+function presentOf(variables: Variables): Variables {
+  return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
+}
+
+function settingsOf<Output>(result: z.ZodSafeParseResult<Output>, further: readonly string[]): Output {
+  const issues = result.error?.issues ?? [];
+  const problems = [...issues.map(({ path, message }) => `${path.join('.')} ${message}`), ...further];
   if (result.success && problems.length === 0) return result.data;
   throw new InvalidSettings(`These environment variables are wrong:\n${problems.map((it) => `  ${it}`).join('\n')}`);
 }

@@ -16,6 +16,8 @@ const program = new Command('cartstream')
   .description('An event-sourced commerce backend, spoken to in GraphQL, live on every screen.')
   .version(version)
   .showHelpAfterError('(add --help for what there is)')
+  .allowExcessArguments(false)
+  .helpCommand(false)
   .addHelpText('after', '\nSettings are environment variables, or lines of a file .env: see .env.example.');
 
 program
@@ -79,7 +81,7 @@ program
     '<file>',
     'invoice lines with the columns InvoiceNo, StockCode and Quantity, like seed/online-retail-1000.csv',
   )
-  .option('--url <url>', 'the GraphQL endpoint', 'http://127.0.0.1:4000/graphql')
+  .addOption(endpoint())
   .option('--token <token>', 'sent as the bearer token')
   .option('--parallel <carts>', 'how many carts are filled at a time, 1 to 256', '8')
   .option('--currency <code>', 'the currency of the carts', 'GBP')
@@ -91,7 +93,7 @@ program
   .command('trace')
   .description('Print where an event or command came from, and all that followed from that, as a tree.')
   .argument('<id>', 'the eventId of an event, or the commandId of a command: receipts have it')
-  .option('--url <url>', 'the GraphQL endpoint', 'http://127.0.0.1:4000/graphql')
+  .addOption(endpoint())
   .option('--token <token>', 'sent as the bearer token; it must be that of staff')
   .option('--long-ids', 'print ids in full')
   .action(async (id: string, options: unknown) => (await import('./cli/trace.ts')).trace(id, options));
@@ -100,7 +102,7 @@ program
   .command('rebuild')
   .description('Fold the rows of a projection anew, from the whole log, while the server goes on.')
   .argument('<name>', 'the projection: cart.carts, say')
-  .option('--url <url>', 'the GraphQL endpoint', 'http://127.0.0.1:4000/graphql')
+  .addOption(endpoint())
   .option('--token <token>', 'sent as the bearer token; it must be that of staff')
   .option('--cancel', 'give up the rebuild that is under way')
   .action(async (name: string, options: unknown) => (await import('./cli/rebuild.ts')).rebuild(name, options));
@@ -110,7 +112,29 @@ program
   .description('Print the GraphQL schema, sorted.')
   .action(async () => (await import('./cli/schema.ts')).printSchemaSorted());
 
+program
+  .command('help')
+  .description('Print the help of a command.')
+  .argument('[command...]')
+  .action((names: readonly string[]) => {
+    let command = program;
+    for (const name of names) {
+      const found = command.commands.find((it) => it.name() === name);
+      if (found === undefined) return command.error(`error: unknown command '${name}'`);
+      command = found;
+    }
+    return command.help();
+  });
+
 if (existsSync('.env')) process.loadEnvFile('.env');
+
+/** Where the API is, for commands that go through it: src/cli/endpoint.ts makes the default, when .env has been read. */
+function endpoint(): Option {
+  return new Option(
+    '--url <url>',
+    'the GraphQL endpoint (default: that of PORT and HOST, http://127.0.0.1:4000/graphql)',
+  );
+}
 
 try {
   await program.parseAsync();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readAddress } from '../config.ts';
 import type { Fault } from './graphql-client.ts';
 
 /** A command that works through the API cannot begin, or go on. The message is for people: what is wrong, and what to do. */
@@ -10,16 +11,23 @@ export class CannotAsk extends Error {
 export const endpointOptions = {
   url: z
     .url({ protocol: /^https?$/, abort: true, error: 'must be an address like http://127.0.0.1:4000/graphql' })
-    .refine((it) => new URL(it).username === '', 'must not have a name and password in it: use --token'),
+    .refine((it) => new URL(it).username === '', 'must not have a name and password in it: use --token')
+    .prefault(() => urlOf(readAddress())),
   token: z
     .string()
     .regex(/^[\w.-]+$/, 'must be a token, as npx cartstream token prints it')
     .optional(),
 };
 
-/** What is wrong with options, each by its name. */
-export function optionProblems({ issues }: z.ZodError): string {
-  return issues.map(({ path, message }) => `--${path.join('.')} ${message}.`).join('\n');
+/** All addresses of a machine: a server listens there, but nobody can be called so. */
+const WILDCARD = /^[0.:]+$/;
+
+/** Where a server of this machine with the same settings answers. @throws {CannotAsk} it listens on any port that is free */
+export function urlOf({ HOST: host, PORT: port }: ReturnType<typeof readAddress>): string {
+  if (port === 0)
+    throw new CannotAsk('PORT is 0, which is any port that is free: name the address of the API with --url.');
+  const reachable = WILDCARD.test(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
+  return `http://${reachable}:${port}/graphql`;
 }
 
 /** What to do where no usable answer comes. */

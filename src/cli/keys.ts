@@ -3,6 +3,7 @@ import { InvalidSettings, readSettings, type Settings } from '../config.ts';
 import { type Rotated, type RotationParts, rotateMasterKey, rotateSubjectKeys } from '../eventsourcing/key-rotation.ts';
 import { createLogger } from '../platform/logger.ts';
 import { adoptNextMasterKey, makeNextMasterKey } from '../platform/master-key.ts';
+import { counted } from './counted.ts';
 import { type Progress, showProgress } from './replay/progress.ts';
 import { openWithKeys, type ProtectedStore } from './store.ts';
 
@@ -26,7 +27,10 @@ export async function rotateMaster(): Promise<void> {
       rotateMasterKey({ client: database.log, masterKey: next, otherMasterKeys: others, isAlone, onProgress }),
     );
     if (isFromFile && rotated.broken === 0) adoptNextMasterKey(settings.DATA_DIR);
-    say(`${rotated.changed} keys were wrapped anew. The store uses the new master key.`, rotated);
+    say(
+      `${counted(rotated.changed, 'key was', 'keys were')} wrapped anew. The store uses the new master key.`,
+      rotated,
+    );
     if (rotated.broken === 0) say(isFromFile ? FILE_REPLACED : 'Restart servers without MASTER_KEY_PREVIOUS.', rotated);
   });
 }
@@ -39,7 +43,8 @@ export async function rotateSubject(subject: string | undefined, { all }: { read
   await withStore(readSettings(), async ({ database, masterKey, otherMasterKeys }) => {
     const parts = { client: database.log, masterKey, otherMasterKeys, isAlone: database.engine === 'pglite' };
     const rotated = await showing('Making', (onProgress) => rotateSubjectKeys({ ...parts, onProgress }, subject));
-    say(`${rotated.changed} new keys were made. Servers use them within a minute.`, rotated);
+    const made = `${counted(rotated.changed, 'new key was', 'new keys were')} made.`;
+    say(parts.isAlone ? made : `${made} Servers use what is new within a minute.`, rotated);
   });
 }
 
@@ -48,7 +53,7 @@ const FILE_REPLACED = 'The file master.key holds it now: keep a copy, and throw 
 function say(line: string, { broken }: Rotated): void {
   process.stdout.write(`${line}\n`);
   if (broken === 0) return;
-  process.stderr.write(`${broken} keys cannot be unwrapped with any of the master keys: they are left as they are.\n`);
+  process.stderr.write(`${counted(broken, 'key')} cannot be unwrapped with any of the master keys: left as before.\n`);
   process.exitCode = 1;
 }
 

@@ -1,8 +1,10 @@
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { adviceFor, CannotAsk, endpointOptions, optionProblems } from './endpoint.ts';
+import { counted } from './counted.ts';
+import { adviceFor, CannotAsk, endpointOptions } from './endpoint.ts';
 import { Fault, GraphQLClient } from './graphql-client.ts';
+import { optionProblems } from './option-problems.ts';
 import { RebuildApi, type ToldRebuild } from './rebuild/rebuild-api.ts';
 import { showProgress } from './replay/progress.ts';
 
@@ -81,8 +83,8 @@ function summaryOf(
   const differed =
     (differences ?? 0) === 0
       ? 'all rows are as they were'
-      : `${differences} rows are not as they were: ${differentKeys.join(', ')}${more}`;
-  return `${name} was rebuilt from ${processed.toLocaleString('en')} events in ${seconds} s: ${differed}.\n`;
+      : `${counted(differences ?? 0, 'row is not as it was', 'rows are not as they were')}: ${differentKeys.join(', ')}${more}`;
+  return `${name} was rebuilt from ${counted(processed, 'event')} in ${seconds} s: ${differed}.\n`;
 }
 
 function failureOf(name: string, { status, error }: ToldRebuild): string {

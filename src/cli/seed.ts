@@ -4,6 +4,7 @@ import { systemClock } from '../platform/clock.ts';
 import { randomIds } from '../platform/ids.ts';
 import { createLogger } from '../platform/logger.ts';
 import { startShopEngine } from '../server/shop-engine.ts';
+import { counted } from './counted.ts';
 import { addDemoCatalog } from './demo-catalog.ts';
 import { openOutside } from './outside.ts';
 import { shopEngineSettings } from './shop-engine-settings.ts';
@@ -28,7 +29,7 @@ export async function seedStore(): Promise<void> {
   await engine.stop();
   await outside.stop();
   await database.close();
-  process.stdout.write(`${added} products were added.\n`);
+  process.stdout.write(`${counted(added, 'product was', 'products were')} added.\n`);
   // The schema engine keeps a timer that would hold the process for seconds.
   process.exit(0);
 }

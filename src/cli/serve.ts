@@ -1,20 +1,51 @@
 import process from 'node:process';
-import { readSettings } from '../config.ts';
+import { readSettings, type Settings } from '../config.ts';
 import { systemClock } from '../platform/clock.ts';
 import { randomIds } from '../platform/ids.ts';
-import { createLogger } from '../platform/logger.ts';
+import { createLogger, type Logger } from '../platform/logger.ts';
 import { startServer } from '../server/server.ts';
 import { addDemoCatalog, wantsDemoCatalog } from './demo-catalog.ts';
+import { expectFree } from './free-address.ts';
 import { openOutside } from './outside.ts';
 import { shopEngineSettings } from './shop-engine-settings.ts';
 import { stopOnSignal } from './stop-on-signal.ts';
 import { openProtectedStore } from './store.ts';
 
+/** `cartstream serve`. What could be started is stopped again where the rest cannot be. */
 export async function serve({ seed }: { seed: boolean }): Promise<void> {
   const settings = readSettings();
   const logger = createLogger(settings.LOG_LEVEL);
+  const started: (() => Promise<void>)[] = [];
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= endInTurn(started.reverse());
+    return stopped;
+  };
+  await expectFree(settings.HOST, settings.PORT);
+  try {
+    await start(settings, logger, seed, (end) => started.push(end));
+  } catch (error) {
+    await stop().catch((err: unknown) => logger.warn({ err }, 'not everything could be stopped'));
+    throw error;
+  }
+  stopOnSignal(logger, stop);
+}
+
+async function endInTurn(ends: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const end of ends) await end();
+}
+
+/** @param onStarted takes what ends each part, in the order in which they were started */
+async function start(
+  settings: Settings,
+  logger: Logger,
+  seed: boolean,
+  onStarted: (end: () => Promise<void>) => void,
+): Promise<void> {
   const { database, masterKey, otherMasterKeys } = await openProtectedStore(settings, logger);
+  onStarted(() => database.close());
   const outside = await openOutside(settings, logger, { mayStart: true });
+  onStarted(() => outside.stop());
   const server = await startServer(
     {
       host: settings.HOST,
@@ -41,16 +72,11 @@ export async function serve({ seed }: { seed: boolean }): Promise<void> {
       },
     },
   );
+  onStarted(() => server.stop());
   const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST;
   outside.announce(`http://${host}:${server.port}`);
   const durability =
     database.engine === 'pglite' ? 'survives a crash of this process, not of the machine' : 'as durable as the server';
   logger.info({ engine: database.engine, durability, auth: settings.AUTH_MODE }, 'store open');
   process.stdout.write(`cartstream is ready: http://${host}:${server.port}/graphql\n`);
-
-  stopOnSignal(logger, async () => {
-    await server.stop();
-    await outside.stop();
-    await database.close();
-  });
 }

@@ -5,22 +5,21 @@ import { createLogger } from '../platform/logger.ts';
 import { startCarrierSimulator } from '../simulators/carrier/server.ts';
 import { startPaymentSimulator } from '../simulators/payment-provider/server.ts';
 import { simulatorLedgers, simulatorSecrets } from '../simulators/start.ts';
+import { optionProblems } from './option-problems.ts';
 import { stopOnSignal } from './stop-on-signal.ts';
 
+const SECONDS = 'must be a number of seconds, up to a year';
 const seconds = z.coerce
-  .number()
-  .min(0)
-  .max(31_536_000)
+  .number(SECONDS)
+  .min(0, SECONDS)
+  .max(31_536_000, SECONDS)
   .transform((it) => it * 1_000);
 const options = z.object({ lateAfter: seconds, prepared: seconds, inTransit: seconds, move: z.boolean() });
 
 /** The outside parties in a process of their own, which may be killed and started again: their ledgers are on disk. */
 export async function simulate(given: unknown): Promise<void> {
   const parsed = options.safeParse(given);
-  if (!parsed.success) {
-    const names = parsed.error.issues.map(({ path }) => path.join('.')).join(', ');
-    throw new InvalidSettings(`These options must be numbers of seconds: ${names}.`);
-  }
+  if (!parsed.success) throw new InvalidSettings(optionProblems(parsed.error));
   const { lateAfter: lateAfterMs, prepared: preparedMs, inTransit: inTransitMs, move } = parsed.data;
   const settings = readSettings();
   const logger = createLogger(settings.LOG_LEVEL);

@@ -4,8 +4,9 @@ import { type CauseId, causationSteps } from '../eventsourcing/causation.ts';
 import { TooMuchToTrace, trace as traceCauses } from '../eventsourcing/causes.ts';
 import { parseGlobalId } from '../graphql/global-id.ts';
 import { isUuid } from '../platform/column-values.ts';
-import { adviceFor, CannotAsk, endpointOptions, optionProblems } from './endpoint.ts';
+import { adviceFor, CannotAsk, endpointOptions } from './endpoint.ts';
 import { Fault, GraphQLClient } from './graphql-client.ts';
+import { optionProblems } from './option-problems.ts';
 import { RemoteCauses } from './trace/remote-causes.ts';
 import { sumText, treeText } from './trace/tree-text.ts';
 

@@ -44,6 +44,8 @@ export interface ExecutorParts extends BatchParts {
  * together next (group commit): the more there are at once, the cheaper each becomes.
  */
 export class CommandExecutor {
+  /** Commands that take time outside, and should not be waited for by others: the kind of aggregate, by the name. */
+  readonly performed: ReadonlyMap<string, string>;
   readonly #parts: ExecutorParts;
   readonly #aggregates: ReadonlyMap<string, Aggregate>;
   readonly #needs: BatchNeeds;
@@ -58,6 +60,8 @@ export class CommandExecutor {
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
     this.#aggregates = new Map(parts.aggregates.flatMap((it) => it.commands.map(({ name }) => [name, it] as const)));
+    const performed = parts.aggregates.map((it) => it.commands.filter((each) => each.performed === true));
+    this.performed = new Map(performed.flat().map(({ name }) => [name, this.#aggregates.get(name)?.type ?? '']));
     this.#needs = new BatchNeeds(parts.states, this.#aggregates, parts.facts);
     this.#runner = new BatchRunner(parts, this.#aggregates, this.#needs);
     for (const { name, input } of parts.aggregates.flatMap((it) => it.commands))
@@ -130,7 +134,7 @@ export class CommandExecutor {
     const streamId = streamIdOf(aggregate.type, command.aggregateId);
     const about = { aggregate, definition, data, streamId };
     const { performers, codec } = this.#parts;
-    const run = performers.perform(about, command.request.commandId, command.attempts);
+    const run = performers.perform(about, command);
     const performed = await run.catch((error: unknown) => {
       codec.conceal(definition.name, data, error);
       throw error;
@@ -141,11 +145,6 @@ export class CommandExecutor {
   /** Keeps no state in memory that was read until now: somebody was forgotten. */
   forget(): void {
     this.#runner.forget();
-  }
-
-  /** Whether it takes time outside, and should not be waited for by others. */
-  isPerformed(commandName: string): boolean {
-    return this.#aggregates.get(commandName)?.commands.find((it) => it.name === commandName)?.performed === true;
   }
 
   /** Waits until everything that was taken has been answered. */

@@ -39,7 +39,7 @@ export interface GivenBack {
 const MAX_ADDING = 20_000;
 
 const ADD = 'SELECT enqueue_commands($1::jsonb, $2::timestamptz) AS added';
-const CLAIM = 'SELECT * FROM claim_commands($1::uuid, $2::timestamptz, $3::int, $4::uuid[], $5::int)';
+const CLAIM = 'SELECT * FROM claim_commands($1::uuid, $2::timestamptz, $3::int, $4::uuid[], $5::int, $6::jsonb)';
 const GIVE_BACK = 'SELECT give_back_commands($1::uuid, $2::jsonb, $3::timestamptz)::text';
 const NEXT = `
   SELECT least(
@@ -140,6 +140,7 @@ export class CommandQueue {
    * Claims commands that are due, in the order of their aggregates; counts the attempt.
    * @param running what the node knows that it has claimed: the rest is what a lost answer spoke of, and is claimed anew
    * @param room how many performed commands may be among them
+   * @param rooms of these, how many of each kind of aggregate; none of one that is not named
    */
   async claim(
     node: string,
@@ -147,8 +148,10 @@ export class CommandQueue {
     limit: number,
     running: readonly string[],
     room: number,
+    rooms: ReadonlyMap<string, number>,
   ): Promise<ClaimedCommand[]> {
-    const claim = this.#client.query(CLAIM, node, now, limit, running, room);
+    const ofEach = JSON.stringify(Object.fromEntries(rooms));
+    const claim = this.#client.query(CLAIM, node, now, limit, running, room, ofEach);
     const rows = (await claim).map((row) => claimedRow.parse(row));
     const claimed = rows.filter(({ timedOut }) => !timedOut);
     if (claimed.length < rows.length) this.#onChanged();

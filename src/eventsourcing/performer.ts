@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Clock } from '../platform/clock.ts';
 import type { AcceptedCommand } from './accepted-command.ts';
 import type { Aggregate } from './aggregate.ts';
+import type { ClaimedCommand } from './command-queue.ts';
 import type { CommandRecords } from './command-records.ts';
 import type { StreamStates } from './stream-states.ts';
 
@@ -13,6 +14,8 @@ export interface PerformedCommand {
   readonly state: unknown;
   /** How often it was begun, this time included. */
   readonly attempts: number;
+  /** When it was queued. A dead letter that is retried begins again with its attempts, but it is as old as it is. */
+  readonly submittedAt: Date;
   readonly now: Date;
   /** The input of a command that is stored; secrets are in it until that command has ended. */
   inputOf(commandId: string): Promise<Record<string, unknown> | undefined>;
@@ -63,8 +66,7 @@ export class Performers {
   /** @throws {PerformerFailed} @throws {UnreadableEvent} nothing was asked of the performer */
   async perform(
     { definition, aggregate, streamId, data }: Pick<AcceptedCommand, 'definition' | 'aggregate' | 'streamId' | 'data'>,
-    commandId: string,
-    attempts: number,
+    { request: { commandId }, attempts, submittedAt }: Pick<ClaimedCommand, 'request' | 'attempts' | 'submittedAt'>,
   ): Promise<unknown> {
     const performer = this.#parts.performers.get(definition.name);
     if (performer === undefined) throw new Error(`Nobody performs ${definition.name}.`);
@@ -73,7 +75,8 @@ export class Performers {
     const state = loaded?.state ?? aggregate.decider.initialState;
     const now = this.#parts.clock.now();
     try {
-      return await performer({ commandId, data, state, attempts, now, inputOf: (id) => this.#inputOf(id) });
+      const inputOf = (id: string) => this.#inputOf(id);
+      return await performer({ commandId, data, state, attempts, submittedAt, now, inputOf });
     } catch (error) {
       throw new PerformerFailed(error);
     }

@@ -13,6 +13,8 @@ import { pauseAfter, type RetryPolicy } from './retry-policy.ts';
 const MAX_CLAIMED = 256;
 /** More than these are not performed at the same time: others may have the rest. */
 const MAX_PERFORMING = 256;
+/** More than these are not of one kind of aggregate: they wait for the same party outside, and others need room beside. */
+const MAX_OF_A_KIND = 64;
 const DATABASE_PAUSE_MS = 500;
 /** So long whoever is away outside is left alone by a command that has not even asked. */
 const AWAY = { firstPauseMs: 5_000, longestPauseMs: 5_000 };
@@ -44,7 +46,7 @@ export class Scheduler {
   /** What was claimed and is not finished or given back yet, by id. */
   readonly #running = new Map<string, ClaimedCommand>();
   readonly #performing = new Set<Promise<void>>();
-  /** The last claim filled the room that there was: more may be waiting. */
+  /** The last claim left no room, of a kind or at all: more may be waiting. */
   #hasBacklog = false;
 
   constructor(parts: SchedulerParts) {
@@ -92,10 +94,13 @@ export class Scheduler {
       // News of before needs no claim of its own: this one sees what it tells of.
       const seen = this.#news;
       const running = [...this.#running.keys()];
-      const room = this.#performingRoom;
-      const claimed = node === undefined ? [] : await queue.claim(node, now, MAX_CLAIMED, running, room);
+      const { room, rooms } = this.#performingRoom;
+      const claimed = node === undefined ? [] : await queue.claim(node, now, MAX_CLAIMED, running, room, rooms);
       for (const command of claimed) this.#running.set(command.request.commandId, command);
-      this.#hasBacklog = claimed.filter((it) => this.#isPerformed(it)).length >= room;
+      // As there was when it was claimed: what has ended since then may have left room that nobody looked at.
+      const kinds = claimed.map((it) => this.#kindOf(it)).filter((it) => it !== undefined);
+      const isFull = ([kind, places]: [string, number]) => kinds.filter((it) => it === kind).length >= places;
+      this.#hasBacklog = kinds.length >= room || [...rooms].some(isFull);
       return { node, now, seen, claimed };
     });
     this.#claiming = claim.catch(() => {});
@@ -115,19 +120,27 @@ export class Scheduler {
     });
   }
 
-  get #performingRoom(): number {
-    const performing = [...this.#running.values()].filter((it) => this.#isPerformed(it)).length;
-    return Math.max(0, MAX_PERFORMING - performing);
+  get #performingRoom() {
+    const rooms = new Map([...this.#parts.executor.performed.values()].map((kind) => [kind, MAX_OF_A_KIND]));
+    let room = MAX_PERFORMING;
+    for (const command of this.#running.values()) {
+      const kind = this.#kindOf(command);
+      if (kind === undefined) continue;
+      room -= 1;
+      rooms.set(kind, Math.max(0, (rooms.get(kind) ?? 0) - 1));
+    }
+    return { room: Math.max(0, room), rooms };
   }
 
-  #isPerformed({ request }: ClaimedCommand): boolean {
-    return this.#parts.executor.isPerformed(request.name);
+  /** Of its aggregate, if it is performed. */
+  #kindOf({ request }: ClaimedCommand): string | undefined {
+    return this.#parts.executor.performed.get(request.name);
   }
 
   /** What is performed outside takes its time: nothing waits for it. */
   async #runAll(node: string, claimed: readonly ClaimedCommand[]): Promise<void> {
-    for (const command of claimed) if (this.#isPerformed(command)) this.#perform(node, command);
-    const own = claimed.filter((it) => !this.#isPerformed(it));
+    for (const command of claimed) if (this.#kindOf(command) !== undefined) this.#perform(node, command);
+    const own = claimed.filter((it) => this.#kindOf(it) === undefined);
     if (own.length > 0) await this.#run(node, own);
   }
 

@@ -12,7 +12,6 @@ import {
 } from '../eventsourcing/command.ts';
 import { UnreadableEvent } from '../eventsourcing/event.ts';
 import { commandNotDone, validationFailed, versionConflict } from '../eventsourcing/rejection.ts';
-import { isUuid } from '../platform/column-values.ts';
 import type { BuilderTypes, SchemaBuilderOf } from './builder.ts';
 import type { RequestContext } from './context.ts';
 import { fault } from './faults.ts';
@@ -23,6 +22,8 @@ import { type ScheduleInputRef, scheduleOf } from './schedule.ts';
 
 /** So often is read what a command's data is made of. */
 const MAX_READS = 5;
+/** Processes send commands whose ids and inputs are made from it, and whose schemas take no other. */
+const commandIdText = z.uuid();
 
 /** What the input of every command may have beside its own fields. */
 interface CommandInput {
@@ -142,7 +143,9 @@ async function requestOf(
   context: RequestContext,
 ): Promise<CommandRequest | RejectionShape> {
   const { commandId: sentId, expectedVersion, ...content } = sent;
-  if (typeof sentId === 'string' && !isUuid(sentId)) return invalidField('commandId', 'must be a UUID');
+  if (typeof sentId === 'string' && !commandIdText.safeParse(sentId).success) {
+    return invalidField('commandId', 'must be a UUID as RFC 9562 has it, like those that crypto.randomUUID() gives');
+  }
   if (typeof sentId === 'string' && sentId[14] === '8') {
     return invalidField('commandId', 'must not be a UUID of version 8: those are for what processes send');
   }

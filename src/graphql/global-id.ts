@@ -54,7 +54,7 @@ export function decodeGlobalId(globalId: string): ParsedId {
 export function decodeIdOf(typename: string, globalId: string): string {
   const { id, asOf } = decodeIdOfAnyTime(typename, globalId);
   if (asOf === undefined) return id;
-  throw fault('BAD_USER_INPUT', `${shown(globalId)} ${ofThePast(typename)}`);
+  throw fault('BAD_USER_INPUT', `${shown(globalId)} ${ofThePast(typename)}.`);
 }
 
 /** The same, also from the id of an entity as of an earlier point. @throws a fault for any other id */
@@ -64,9 +64,9 @@ export function decodeIdOfAnyTime(typename: string, globalId: string): ParsedId 
   throw fault('BAD_USER_INPUT', `${shown(globalId)} is the id of a ${parsed.typename}, not of a ${typename}.`);
 }
 
-/** Why an id cannot be used where something is to be done or watched. */
+/** Why an id cannot be used where something is to be done or watched, or is read as it is now. */
 export function ofThePast(typename: string): string {
-  return `is the id of a ${typename} as of an earlier point, which nobody can change or watch: send the id of the ${typename} itself`;
+  return `is an id of ${typename} as of an earlier point, which only node(id:) reads again: send the id of the ${typename} itself`;
 }
 
 function shown(text: string): string {

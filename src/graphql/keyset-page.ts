@@ -41,13 +41,19 @@ export async function keysetPage<Row, Key extends Keyset>(args: PageArguments, l
   if ((args.first ?? 0) < 0 || (args.last ?? 0) < 0) {
     throw fault('BAD_USER_INPUT', 'first and last must not be negative.');
   }
+  if (args.first != null && args.last != null) {
+    throw fault('BAD_USER_INPUT', 'Either first or last: a page is counted from one end.');
+  }
   const toCursor = (row: Row) => cursorAt(list.name, list.keyOf(row));
   const page = await resolveCursorConnection<Promise<Row[]>>(
     { args, defaultSize: DEFAULT_PAGE, maxSize: MAX_PAGE, toCursor },
     ({ after, before, limit, inverted }) =>
       list.find({ after: keyIn(after, list), before: keyIn(before, list), limit, inverted }),
   );
-  return { ...page, count: () => list.count() };
+  const { startCursor, endCursor } = page.pageInfo;
+  // Pothos gives an empty page empty cursors, which are no cursors.
+  const pageInfo = { ...page.pageInfo, startCursor: startCursor || null, endCursor: endCursor || null };
+  return { ...page, pageInfo, count: () => list.count() };
 }
 
 function keyIn<Key extends Keyset>(

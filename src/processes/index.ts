@@ -25,7 +25,7 @@ export function createProcesses(settings: ProcessSettings): readonly ProcessMana
     abandonedCarts({ afterMs: cartAbandonedAfterMs }),
     mergingCarts,
     checkout({ paymentLimitMs, provider }),
-    reconcilingPayments({ afterMs: reconcileAfterMs }),
+    reconcilingPayments({ afterMs: reconcileAfterMs, paymentLimitMs }),
     reconcilingShipments({ afterMs: reconcileAfterMs }),
     tellingCustomers,
   ];

@@ -76,16 +76,19 @@ const LONGEST_WAIT_FOR_REFUND_MS = 6 * HOUR_MS;
 export interface ReconciliationSettings {
   /** How long the provider may be silent before it is asked for the first time; from then on twice as long each time. */
   readonly afterMs: number;
+  /** Within so long an order has to be paid: until then its payment is open. */
+  readonly paymentLimitMs: number;
 }
 
 /**
  * Finds what was done at the payment provider and not heard of: an answer that was lost, a call that never came. One
  * instance for each payment. As long as the provider has something to tell, it is asked, more and more rarely. A payment is
- * given up after a day; a refund never, for that money is owed.
+ * given up a day after its time limit, or after it came to nothing, but only after a question that was asked then; a refund
+ * never, for that money is owed.
  */
-export function reconcilingPayments({
-  afterMs,
-}: ReconciliationSettings): ProcessManager<ReconciliationState, PaymentMessage, ReconciliationEvent> {
+export function reconcilingPayments(
+  settings: ReconciliationSettings,
+): ProcessManager<ReconciliationState, PaymentMessage, ReconciliationEvent> {
   return {
     name: 'reconciling-payments',
     description: 'Asks the payment provider how payments stand that it tells nothing of.',
@@ -111,7 +114,7 @@ export function reconcilingPayments({
     decide(input, state, { now }) {
       switch (input.kind) {
         case 'message':
-          return onMessage(input, state, afterMs);
+          return onMessage(input, state, settings);
         case 'timer':
           return onTimer(input.dueAt, state, now);
         case 'refusal':
@@ -159,17 +162,18 @@ function meaningOf(message: PaymentMessage): Meaning | undefined {
 function onMessage(
   { message, at }: Extract<ProcessInput<PaymentMessage>, { kind: 'message' }>,
   state: ReconciliationState,
-  afterMs: number,
+  { afterMs, paymentLimitMs }: ReconciliationSettings,
 ): ReconciliationEvent[] {
   const meaning = meaningOf(message);
   if (meaning === undefined) return [];
   const before = state.status === 'open' ? state.open : [];
   if ('opens' in meaning) {
+    const limitMs = message.type === 'PaymentRequested' ? paymentLimitMs : 0;
     const data = {
       open: [...new Set([...before, meaning.opens])],
       waitMs: afterMs,
       nextAt: later(at, afterMs),
-      until: later(at, GIVEN_UP_AFTER_MS),
+      until: later(at, limitMs + GIVEN_UP_AFTER_MS),
     };
     return [{ type: 'PaymentReconciliationBegan', data }];
   }
@@ -182,9 +186,11 @@ function onMessage(
 
 function onTimer(dueAt: Date, state: ReconciliationState, now: Date): ReconciliationEvent[] {
   if (state.status !== 'open' || dueAt.toISOString() !== state.nextAt) return [];
-  const isLong = now.toISOString() >= state.until;
-  const rest = isLong ? state.open.filter((it) => it !== PAYMENT) : state.open;
+  // However late it is, as after a night in which nothing ran: before it is given up, it is asked once more.
+  const askedAt = later(new Date(state.nextAt), -state.waitMs);
+  const rest = askedAt >= state.until ? state.open.filter((it) => it !== PAYMENT) : state.open;
   if (rest.length === 0) return [{ type: 'PaymentReconciliationEnded', data: { reason: 'GIVEN_UP' } }];
+  const isLong = now.toISOString() >= state.until && !rest.includes(PAYMENT);
   const waitMs = Math.min(2 * state.waitMs, isLong ? LONGEST_WAIT_FOR_REFUND_MS : LONGEST_WAIT_MS);
   const asked: ReconciliationEvent = {
     type: 'PaymentReconciliationAsked',

@@ -42,11 +42,20 @@ export interface RunningServer {
 const UUID = z.uuid();
 const DRAIN_MS = 10_000;
 
-/** Starts the engine over a migrated database, and serves it. */
+/** Starts the engine over a migrated database, and serves it. Where it cannot be served, it is stopped again. */
 export async function startServer(settings: ServerSettings, parts: ServerParts): Promise<RunningServer> {
-  const { logger, ids } = parts;
   const engine = await startShopEngine(settings, parts);
-  await parts.prepare?.(engine);
+  try {
+    await parts.prepare?.(engine);
+    return await listen(engine, settings, parts);
+  } catch (error) {
+    await engine.stop();
+    throw error;
+  }
+}
+
+async function listen(engine: Engine, settings: ServerSettings, parts: ServerParts): Promise<RunningServer> {
+  const { logger, ids } = parts;
   const authenticator = new Authenticator(settings.authMode, settings.jwtSecret);
   const origins = new OriginPolicy(settings.corsOrigins, settings.authMode === 'open');
   const yoga = createGraphQL(createSchema(contexts), logger);

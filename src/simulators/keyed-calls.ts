@@ -17,8 +17,8 @@ const answerEntry = z.object({
   kind: z.literal('answer'),
   key: z.string(),
   fingerprint: z.string(),
-  /** The simulator's id of what the call made or changed. */
-  about: z.string(),
+  /** The simulator's id of what the call made or changed; null where it did nothing. */
+  about: z.string().nullable(),
   status: z.number(),
   body: z.unknown(),
   hangs: z.boolean(),
@@ -84,13 +84,15 @@ export class KeyedCalls<Entry> {
   }
 
   /**
-   * @param perform does it, or throws an `ApiError` where it does nothing: that is not kept, and may go better next time
+   * @param perform does it, or throws an `ApiError` where it does nothing: that may go better next time, unless it is kept
+   * @param kept what is answered to an error, and kept: the same again gets it again
    * @throws {ApiError}
    */
   async run(
     call: Call,
     { operation, subject }: { operation: string; subject: string },
     perform: () => Performed<Entry>,
+    kept?: (error: unknown) => Answer,
   ): Promise<Answer | 'hang'> {
     const key = keyOf(call);
     // Keyed, for a body may hold an address or a token, and a bare hash of it could be guessed.
@@ -99,19 +101,24 @@ export class KeyedCalls<Entry> {
       .update(call.body)
       .digest('base64url');
     this.#record([{ kind: 'call', key, operation, subject, fingerprint }]);
-    const result = await this.#faults.around(() => {
+    const running = this.#faults.around(() => {
       const stored = this.#answers.get(key);
       if (stored !== undefined) return again(stored, fingerprint);
       const { about, status, body, entries, hangs = false } = perform();
       this.#record([...entries, { kind: 'answer', key, fingerprint, about, status, body, hangs }]);
       return hangs ? 'hang' : { status, body };
     });
-    return result;
+    return running.catch((error: unknown) => {
+      if (kept === undefined || this.#answers.has(key)) throw error;
+      const { status, body } = kept(error);
+      this.#record([{ kind: 'answer', key, fingerprint, about: null, status, body, hangs: false }]);
+      return { status, body };
+    });
   }
 
   /** The simulator's id of what was done with a key. */
   aboutOf(key: string): string | undefined {
-    return this.#answers.get(key)?.about;
+    return this.#answers.get(key)?.about ?? undefined;
   }
 
   report(): CallReport[] {

@@ -6,12 +6,23 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
+import { rotateSubject } from '../../src/cli/keys.ts';
+import { problemOf } from '../../src/cli/problems.ts';
+import { openProtectedStore } from '../../src/cli/store.ts';
+import { readSettings } from '../../src/config.ts';
+import { createLogger } from '../../src/platform/logger.ts';
 import { Buyer, EMAIL, orderOf } from '../support/buyer.ts';
-import { type ServerProcess, startServerProcess } from '../support/servers.ts';
+import { startServerOver, startServerProcess } from '../support/servers.ts';
 import { describeEachStore, type TestStore } from '../support/stores.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const STACK = /\n\s+at .+:\d+:\d+/;
+
+/** A server, in whatever process. */
+interface Served {
+  readonly url: string;
+  stop(): Promise<unknown>;
+}
 
 interface Ended {
   readonly code: number | null;
@@ -34,13 +45,31 @@ describeEachStore('cartstream keys', (kind) => {
     closing.push(store.remove);
     return store;
   }
-  async function serve(store: TestStore, environment: Readonly<Record<string, string>>): Promise<ServerProcess> {
+  /** As `cartstream serve` does it, but in this process, which spares the start of one. */
+  async function serve({ environment }: TestStore, more: Readonly<Record<string, string>>): Promise<Served> {
+    const settings = readSettings({ ...environment, ...more });
+    const { database, ...keys } = await openProtectedStore(settings, createLogger('silent'));
+    const server = await startServerOver(database, {}, undefined, undefined, keys).catch(async (error: unknown) => {
+      await database.close();
+      throw error;
+    });
+    let isStopped = false;
+    const stop = async () => {
+      if (isStopped) return;
+      isStopped = true;
+      await server.stop();
+      await database.close();
+    };
+    closing.push(stop);
+    return { url: `http://127.0.0.1:${server.port}/graphql`, stop };
+  }
+  async function serveApart(store: TestStore, environment: Readonly<Record<string, string>>): Promise<Served> {
     const server = await startServerProcess(store, ['--no-seed'], environment);
     closing.push(() => server.kill());
     return server;
   }
-  function run({ environment }: TestStore, parameters: readonly string[], more: object): Promise<Ended> {
-    const env = { ...process.env, LOG_LEVEL: 'warn', NO_COLOR: '1', ...environment, ...more };
+  function run(parameters: readonly string[], environment: object): Promise<Ended> {
+    const env = { ...process.env, LOG_LEVEL: 'warn', NO_COLOR: '1', ...environment };
     return new Promise((resolve) => {
       const child = execFile(process.execPath, [MAIN, 'keys', ...parameters], { cwd: folder(), env }, (_, out, err) =>
         resolve({ code: child.exitCode, output: out + err }),
@@ -48,12 +77,12 @@ describeEachStore('cartstream keys', (kind) => {
     });
   }
   /** An order whose address only its customer's key can read. */
-  async function placed(server: ServerProcess): Promise<string> {
+  async function placed(server: Served): Promise<string> {
     const buyer = new Buyer(server.url);
     if ((await buyer.product('ink')) === null) await buyer.addProduct('ink');
     return orderOf(await buyer.checkOut(await buyer.cartWith({ ink: 1 }))).id;
   }
-  const emailOf = async (server: ServerProcess, id: string) => (await new Buyer(server.url).order(id))?.email;
+  const emailOf = async (server: Served, id: string) => (await new Buyer(server.url).order(id))?.email;
 
   test('rotate-master goes over to a new MASTER_KEY, which every server has to know first', async () => {
     const store = await create();
@@ -63,18 +92,16 @@ describeEachStore('cartstream keys', (kind) => {
     const first = await serve(store, {});
     const orders = [await placed(first)];
 
-    const alone = await run(store, ['rotate-master'], {});
-    expect(alone).toMatchObject({ code: 1, output: expect.stringContaining('MASTER_KEY_PREVIOUS') });
-    const early = await run(store, ['rotate-master'], both);
+    const early = await run(['rotate-master'], { ...store.environment, ...both });
     expect(early.code).toBe(1);
     expect(early.output).toContain(kind.engine === 'pglite' ? 'is in use by' : '1 running server does not know');
-    for (const { output } of [alone, early]) expect(output).not.toMatch(STACK);
-
+    expect(early.output).not.toMatch(STACK);
     await first.stop();
-    const second = await serve(store, both);
+
+    const second = await (kind.engine === 'pglite' ? serve(store, both) : serveApart(store, both));
     orders.push(await placed(second));
     if (kind.engine === 'postgresql') {
-      const { code, output } = await run(store, ['rotate-master'], both);
+      const { code, output } = await run(['rotate-master'], { ...store.environment, ...both });
       expect({ code, output }).toEqual({ code: 0, output: expect.stringMatching(/^3 keys were wrapped anew\./) });
       orders.push(await placed(second));
     }
@@ -84,26 +111,28 @@ describeEachStore('cartstream keys', (kind) => {
     const third = await serve(store, { MASTER_KEY: next });
     for (const id of orders) expect(await emailOf(third, id)).toBe(EMAIL);
     await third.stop();
-    await expect(startServerProcess(store, ['--no-seed'])).rejects.toThrow('another master key');
+    const refusal = await serve(store, {}).catch(problemOf);
+    expect(refusal).toContain('another master key');
   });
 
   if (kind.engine === 'pglite')
-    test('rotate-master makes a new file where the key is in one', async () => {
+    test('rotate-master makes a new file where the key is in one, and rotate-subject new keys beside no server', async () => {
       const store = await create();
-      const dataDir = store.environment['DATA_DIR'] ?? '';
-      const fromFile = { MASTER_KEY: '' };
-      const first = await serve(store, fromFile);
+      const environment = { ...store.environment, MASTER_KEY: '' };
+      const first = await serve(store, environment);
       const id = await placed(first);
       await first.stop();
-      const file = join(dataDir, 'master.key');
+      const file = join(store.environment['DATA_DIR'] ?? '', 'master.key');
       const before = readFileSync(file, 'utf8');
-      const { code, output } = await run(store, ['rotate-master'], fromFile);
+      const { code, output } = await run(['rotate-master'], environment);
       expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('2 keys were wrapped anew') });
       expect(readFileSync(file, 'utf8')).not.toBe(before);
       expect(existsSync(`${file}.new`)).toBe(false);
       expect(output).not.toContain(readFileSync(file, 'utf8').trim());
-      const second = await serve(store, fromFile);
-      expect(await emailOf(second, id)).toBe(EMAIL);
+      const rotated = await run(['rotate-subject', '--all'], environment);
+      expect(rotated).toEqual({ code: 0, output: '1 new key was made.\n' });
+      const second = await serve(store, environment);
+      for (const it of [id, await placed(second)]) expect(await emailOf(second, it)).toBe(EMAIL);
     });
 
   if (kind.engine === 'postgresql')
@@ -111,15 +140,25 @@ describeEachStore('cartstream keys', (kind) => {
       const store = await create();
       const server = await serve(store, {});
       const before = await placed(server);
-      expect(await run(store, ['rotate-subject', '--all'], {})).toEqual({
+      expect(await run(['rotate-subject', '--all'], store.environment)).toEqual({
         code: 0,
-        output: '1 new keys were made. Servers use them within a minute.\n',
+        output: '1 new key was made. Servers use what is new within a minute.\n',
       });
-      for (const parameters of [[], ['nobody'], ['nobody', '--all']]) {
-        const { code, output } = await run(store, ['rotate-subject', ...parameters], {});
-        expect(code).toBe(1);
-        expect(output).not.toMatch(STACK);
-      }
+      const { code, output } = await run(['rotate-subject', 'nobody'], store.environment);
+      expect({ code, output }).toEqual({ code: 1, output: 'Nothing personal is kept of nobody: there is no key.\n' });
       for (const id of [before, await placed(server)]) expect(await emailOf(server, id)).toBe(EMAIL);
+    });
+
+  // What is refused before a store is opened.
+  if (kind.engine === 'pglite')
+    test('asks for what is missing', async () => {
+      const alone = await run(['rotate-master'], { MASTER_KEY: randomBytes(32).toString('base64') });
+      expect(alone).toMatchObject({ code: 1, output: expect.stringContaining('MASTER_KEY_PREVIOUS') });
+      expect(alone.output).not.toMatch(STACK);
+      for (const [subject, all] of [
+        [undefined, false],
+        ['nobody', true],
+      ] as const)
+        await expect(rotateSubject(subject, { all })).rejects.toThrow('Name one customer or guest');
     });
 });

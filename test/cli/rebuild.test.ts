@@ -81,7 +81,7 @@ describeEachStore('cartstream rebuild', (kind) => {
     await database.log.query(`UPDATE product_view SET name = 'not so'`);
     await database.close();
     const second = await rebuild('catalog.products', '--url', server.url);
-    expect(second).toMatchObject({ code: 0, stdout: expect.stringMatching(/1 rows are not as they were: A\.\n$/) });
+    expect(second).toMatchObject({ code: 0, stdout: expect.stringMatching(/1 row is not as it was: A\.\n$/) });
   });
 
   it('says what projections there are where it is told of another', async () => {

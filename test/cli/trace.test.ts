@@ -108,7 +108,7 @@ describeEachStore('cartstream trace', (kind) => {
     const { code, stdout } = await trace(caused[7]?.command_id ?? '', '--url', server.url);
     expect(code).toBe(0);
     expect(shownIn(stdout)).toHaveLength(251);
-    expect(stdout).toContain('251 commands and 0 events within 0.000 s. 1 more have');
+    expect(stdout).toContain('251 commands and 0 events within 0.000 s. 1 more has');
   });
 
   it('says plainly what is wrong', async () => {
@@ -195,6 +195,9 @@ describe('The tree of a trace', () => {
         '3 commands and 2 events within 61.000 s.',
         '',
       ].join('\n'),
+    );
+    expect(textFor(commands.slice(0, 1), events.slice(1), 'e1')).toMatch(
+      /\n1 command and 1 event within 0\.007 s\.\n$/,
     );
     expect(textFor(commands, events, 'e1', true)).toContain('0197f3c0-1111-7111-8111-123456789abc v1');
   });

@@ -92,7 +92,8 @@ describe('The performer of SendMail', () => {
       (current, event) => notificationDecider.evolve(current, event),
       notificationDecider.initialState,
     );
-    const command = { commandId: randomUUID(), data: sendMail.data, state, attempts: 1, now: new Date() };
+    const now = new Date();
+    const command = { commandId: randomUUID(), data: sendMail.data, state, attempts: 1, now, submittedAt: now };
     const performed = await performers.SendMail({ ...command, inputOf: async () => undefined });
     const decision = notificationDecider.decide(sendMail, state, {
       actor: SYSTEM,

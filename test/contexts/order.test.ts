@@ -129,6 +129,29 @@ describe('Paying', () => {
       .when(pay(OTHER_PAYMENT))
       .thenEvents([paymentRequested(OTHER_PAYMENT)]));
 
+  test('is refused once ten payments have failed; one that came to nothing otherwise is one of them', () => {
+    const failures = (count: number) =>
+      Array.from({ length: count }, () => [paymentRequested(), paymentFailed()]).flat();
+    given(orderDecider, [placed(), ...failures(9)])
+      .when(pay(OTHER_PAYMENT))
+      .thenEvents([paymentRequested(OTHER_PAYMENT)]);
+    for (const count of [10, 11]) {
+      given(orderDecider, [placed(), ...failures(count)])
+        .when(pay(OTHER_PAYMENT))
+        .thenRejected({
+          ...{ code: 'ILLEGAL_STATE', state: 'TOO_MANY_PAYMENTS' },
+          message: 'Ten payments of this order have failed: cancel it, and put it into a cart again.',
+        });
+    }
+    // What was under way goes on, and so does a cancellation.
+    given(orderDecider, [placed(), ...failures(10)])
+      .when(note.paid)
+      .thenEvents([paid]);
+    given(orderDecider, [placed(), ...failures(10)])
+      .when(cancel)
+      .thenEvents([cancelling]);
+  });
+
   test.each(ORDER_STATES.filter((it) => it !== 'placed'))('is refused when it is %s', (state) =>
     given(orderDecider, orderStates[state])
       .when(pay(OTHER_PAYMENT))
@@ -172,7 +195,9 @@ describe('An order goes on', () => {
     '$type when it is $state: once, and never back',
     ({ command, event, from, state }) => {
       const then = given(orderDecider, orderStates[state]).when(command);
+      const isTooEarly = state === 'paid' || state === 'preparing';
       if (command.type === 'NoteOrderPaid' && state === 'cancelled') then.thenRejected({ state: 'CANCELLED' });
+      else if (command.type === 'NoteOrderDelivered' && isTooEarly) then.thenRejected({ state: state.toUpperCase() });
       else then.thenEvents(from.includes(state) ? [event] : []);
     },
   );

@@ -27,6 +27,8 @@ import {
   voided,
 } from '../support/payments.ts';
 
+const NOW = new Date('2030-01-31T12:00:00Z');
+
 type Name = keyof ReturnType<typeof createPaymentPerformers>;
 
 /** A provider that answers what it is told to, and remembers what it was asked. */
@@ -55,13 +57,18 @@ interface Asked {
   readonly known?: ProviderPayment;
   readonly token?: string | null | undefined;
   readonly refundId?: string;
+  readonly attempts?: number;
+  /** How long ago it was asked for first, in minutes. */
+  readonly age?: number;
 }
 
-async function performing(name: Name, { events, known, token = 'tok_ok', refundId = 'r1' }: Asked) {
+async function performing(name: Name, asked: Asked) {
+  const { events, known, token = 'tok_ok', refundId = 'r1', attempts = 1, age = 0 } = asked;
   const { provider, calls, answer } = scripted(known);
   const inputs = new Map([[TOKEN_COMMAND, { orderId: ORDER, paymentToken: token }]]);
   const performed = await createPaymentPerformers(provider)[name]({
-    ...{ commandId: 'c', attempts: 1, now: new Date(), inputOf: async (id) => inputs.get(id) },
+    ...{ commandId: 'c', attempts, now: NOW, submittedAt: new Date(NOW.getTime() - age * 60_000) },
+    inputOf: async (id) => inputs.get(id),
     data: { paymentId: PAYMENT, refundId },
     state: events.reduce(paymentDecider.evolve, paymentDecider.initialState),
   });
@@ -70,7 +77,7 @@ async function performing(name: Name, { events, known, token = 'tok_ok', refundI
 
 const taken = [requested, authorised(), confirmed()];
 const find = ['find', PAYMENT];
-const cancelCall = ['cancel', { paymentId: PAYMENT, providerRef: REF }];
+const cancelCall = (seen: string) => ['cancel', { paymentId: PAYMENT, providerRef: REF, seen }];
 
 test('Every command whose work lies outside is performed', () => {
   const performed = paymentCommands.filter((it) => it.performed === true).map(({ name }) => name);
@@ -82,6 +89,16 @@ describe('Authorising', () => {
     const { performed, calls, answer } = await performing('AuthorisePayment', { events: [requested] });
     expect(calls).toEqual([['authorise', { paymentId: PAYMENT, orderId: ORDER, amount: AMOUNT, token: 'tok_ok' }]]);
     expect(performed).toBe(answer);
+  });
+
+  test.each([{ attempts: 2 }, { age: 60 }])('that may have been asked before looks first: %o', async (before) => {
+    const call = ['authorise', { paymentId: PAYMENT, orderId: ORDER, amount: AMOUNT, token: 'tok_ok' }];
+    const lost = await performing('AuthorisePayment', { events: [requested], ...before });
+    expect(lost).toMatchObject({ performed: lost.answer, calls: [find, call] });
+    const known = at('authorised');
+    expect(await performing('AuthorisePayment', { events: [requested], known, ...before })).toMatchObject({
+      ...{ performed: known, calls: [find] },
+    });
   });
 
   test('without the token asks what the provider knows', async () => {
@@ -110,7 +127,7 @@ describe.each([['VoidPayment'], ['ReconcilePayment']] as const)('What came to no
       [requested, declined],
     ]) {
       const { performed, calls, answer } = await performing(name, { events, known: at(status) });
-      expect(calls).toEqual([find, cancelCall]);
+      expect(calls).toEqual([find, cancelCall(status)]);
       expect(performed).toBe(answer);
     }
   });
@@ -201,19 +218,31 @@ describe('Reconciling', () => {
     };
     const events = [...taken, ...refunds.map((it) => refundRequested(...it))];
     return createPaymentPerformers({ ...provider, refund }).ReconcilePayment({
-      ...{ commandId: 'c', attempts: 1, now: new Date(), inputOf: async () => undefined },
+      ...{ commandId: 'c', attempts: 1, now: NOW, submittedAt: NOW, inputOf: async () => undefined },
       data: { paymentId: PAYMENT },
       state: events.reduce(paymentDecider.evolve, paymentDecider.initialState),
     });
   }
 });
 
-test('Refunding pays back what was asked for', async () => {
-  const { performed, calls, answer } = await performing('SendRefund', {
-    events: [...taken, refundRequested('r1', 400)],
+describe('Refunding', () => {
+  const events = [...taken, refundRequested('r1', 400)];
+
+  test('pays back what was asked for, and is not there yet', async () => {
+    const call = ['refund', { paymentId: PAYMENT, providerRef: REF, refundId: 'r1', amount: gbp(400) }];
+    for (const known of [undefined, at('captured'), atWith(made('r2', 400))]) {
+      const { performed, calls, answer } = await performing('SendRefund', { events, ...(known && { known }) });
+      expect(calls).toEqual([find, call]);
+      expect(performed).toBe(answer);
+    }
   });
-  expect(calls).toEqual([['refund', { paymentId: PAYMENT, providerRef: REF, refundId: 'r1', amount: gbp(400) }]]);
-  expect(performed).toBe(answer);
+
+  test.each(['pending', 'succeeded', 'failed'] as const)('does not repeat what is %s there', async (status) => {
+    const known = atWith(made('r1', 400, status));
+    const { performed, calls } = await performing('SendRefund', { events, known });
+    expect(calls).toEqual([find]);
+    expect(performed).toBe(known);
+  });
 });
 
 test('What the state of the payment does not want is not asked for', async () => {

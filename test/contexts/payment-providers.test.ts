@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import type { PaymentProvider } from '../../src/contexts/payment/provider.ts';
-import { providerPayment } from '../../src/contexts/payment/provider-state.ts';
+import { providerPayment, UNKNOWN_REF } from '../../src/contexts/payment/provider-state.ts';
 import { createSimulatedProvider } from '../../src/contexts/payment/providers/simulated.ts';
 import { createStripeProvider } from '../../src/contexts/payment/providers/stripe.ts';
 import { OutsideParty, type OutsidePartySettings } from '../../src/platform/outside-party.ts';
@@ -106,7 +109,7 @@ describe.each(ADAPTERS)('The $name payment provider', ({ name, shape, signatureH
     await eventually(() => expect(heard()).toEqual([expect.objectContaining({ payment: expect.anything() })]));
     expect(heard()[0]?.payment).toMatchObject({ status, providerRef });
     const stopped = name === 'stripe' ? 'cancelled' : 'failed';
-    expect(await provider.cancel({ paymentId, providerRef })).toMatchObject({ status: stopped });
+    expect(await provider.cancel({ paymentId, providerRef, seen: status })).toMatchObject({ status: stopped });
   });
 
   test('shows what the customer has to do', async () => {
@@ -134,14 +137,87 @@ describe.each(ADAPTERS)('The $name payment provider', ({ name, shape, signatureH
   test('cancels what is authorised, and shows what is captured instead of cancelling it', async () => {
     const { authorise, provider, paymentId, amount, orderId } = await open();
     const { providerRef } = await authorise('tok_ok');
-    expect(await provider.cancel({ paymentId, providerRef })).toMatchObject({ status: 'cancelled' });
-    expect(await provider.cancel({ paymentId, providerRef })).toMatchObject({ status: 'cancelled' });
+    const cancel = { paymentId, providerRef, seen: 'authorised' } as const;
+    expect(await provider.cancel(cancel)).toMatchObject({ status: 'cancelled' });
+    expect(await provider.cancel(cancel)).toMatchObject({ status: 'cancelled' });
     expect(await provider.capture({ paymentId, providerRef, amount })).toMatchObject({ status: 'cancelled' });
 
     const other = { paymentId: randomUUID(), orderId, amount };
     const { providerRef: taken } = await provider.authorise({ ...other, token: 'tok_ok' });
     await provider.capture({ ...other, providerRef: taken });
-    expect(await provider.cancel({ ...other, providerRef: taken })).toMatchObject({ status: 'captured', amount });
+    const late = { ...other, providerRef: taken, seen: 'authorised' } as const;
+    expect(await provider.cancel(late)).toMatchObject({ status: 'captured', amount });
+  });
+
+  test('asks to cancel anew where it saw another state: a refusal may be kept', async () => {
+    const { authorise, provider, paymentId, client } = await open();
+    const { providerRef } = await authorise('tok_late');
+    for (const seen of ['processing', 'authorised'] as const) {
+      expect(await provider.cancel({ paymentId, providerRef, seen })).toMatchObject({ status: 'processing' });
+    }
+    const { calls } = await client.ledger();
+    expect(calls.filter(({ operation }) => operation === 'cancel').map(({ key }) => key)).toEqual([
+      ...[`${paymentId}:cancel:processing`, `${paymentId}:cancel:authorised`],
+    ]);
+  });
+
+  test('captures and cancels in the end, also where the answers of the first times were 500', async () => {
+    const { authorise, provider, client, paymentId, orderId, amount } = await open();
+    const { providerRef } = await authorise('tok_ok');
+    const other = { paymentId: randomUUID(), orderId, amount };
+    const { providerRef: held } = await provider.authorise({ ...other, token: 'tok_ok' });
+    const capture = () => provider.capture({ paymentId, providerRef, amount });
+    const cancel = () => provider.cancel({ ...other, providerRef: held, seen: 'authorised' });
+    for (const _ of [1, 2]) {
+      await client.send('POST', '/v1/faults', { body: { rate: 1, kinds: ['error_before'] } });
+      for (const step of [capture, cancel]) await expect(step()).rejects.toThrow('500');
+    }
+    await client.send('POST', '/v1/faults', { body: { rate: 0 } });
+    expect(await capture()).toMatchObject({ status: 'captured' });
+    expect(await cancel()).toMatchObject({ status: 'cancelled' });
+    const { payments } = await client.ledger();
+    expect(payments).toContainEqual(expect.objectContaining({ reference: paymentId, capturedMinor: 2_500 }));
+  });
+
+  describe('asked to authorise', () => {
+    /** A provider that answers everything with a status. */
+    async function answering(status: number) {
+      const server = createServer((_, response) => {
+        response.writeHead(status, { 'content-type': 'application/json' });
+        response.end(JSON.stringify({ error: { type: 'invalid_request_error', code: 'not_so', message: 'No.' } }));
+      }).listen(0, '127.0.0.1');
+      cleanup.add(() => server.close());
+      await once(server, 'listening');
+      const { port } = z.object({ port: z.number() }).parse(server.address());
+      const party = new OutsideParty({ name: 'payment provider', timeoutMs: 10_000, failuresToOpen: 1 });
+      const paymentId = randomUUID();
+      const provider = create(`http://127.0.0.1:${port}`, party);
+      const authorise = () => provider.authorise({ paymentId, orderId: randomUUID(), amount: AMOUNT, token: 'tok_ok' });
+      return { authorise, paymentId, party };
+    }
+
+    test.each([400, 402, 404, 422])('takes %i for an answer: nothing was made', async (status) => {
+      const { authorise, paymentId, party } = await answering(status);
+      expect(providerPayment.parse(await authorise())).toEqual({
+        ...{ providerRef: UNKNOWN_REF, paymentId, status: 'failed', amount: AMOUNT, failureReason: 'not_so' },
+        ...{ refundedMinor: 0, refunds: [], nextAction: null },
+      });
+      expect(party.state().lastFailure).toBeNull();
+    });
+
+    test.each([401, 403, 409, 429, 500, 503])('takes %i for a fault', async (status) => {
+      const { authorise } = await answering(status);
+      await expect(authorise()).rejects.toMatchObject({ name: expect.stringMatching(/^OutsideParty/) });
+    });
+
+    test('takes what it does not understand for an answer, and a key that came with something else for a fault', async () => {
+      const { provider, paymentId, orderId, amount, authorise } = await open();
+      const none = { paymentId: randomUUID(), orderId, amount: { ...amount, amountMinor: 0 }, token: 'tok_ok' };
+      expect(await provider.authorise(none)).toMatchObject({ providerRef: UNKNOWN_REF, status: 'failed' });
+      await authorise('tok_ok');
+      const other = provider.authorise({ paymentId, orderId, amount: AMOUNT, token: 'tok_ok' });
+      await expect(other).rejects.toMatchObject({ name: 'OutsidePartyRefused' });
+    });
   });
 
   test('pays back parts, and no more than was taken', async () => {

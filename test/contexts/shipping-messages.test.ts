@@ -114,7 +114,8 @@ describe('The carrier is asked', () => {
     };
     const performers = createShippingPerformers(carrier);
     const performed = await performers[name]({
-      ...{ commandId: 'c', attempts: 1, now: new Date(), inputOf: async () => undefined },
+      ...{ commandId: 'c', attempts: 1, now: new Date(), submittedAt: new Date() },
+      ...{ inputOf: async () => undefined },
       data: { shipmentId: SHIPMENT },
       state: events.reduce(shipmentDecider.evolve, shipmentDecider.initialState),
     });

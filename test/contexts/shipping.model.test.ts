@@ -70,6 +70,7 @@ class ShipmentWorld implements Carrier {
         state: this.#state,
         attempts: 1,
         now: new Date(),
+        submittedAt: new Date(),
         inputOf: async () => undefined,
       };
       try {

@@ -181,11 +181,26 @@ describe('A step that has to be done, and was not', () => {
     (name) => givenProcess(process, states['timed out']).when(refused(name), context).thenNothing(),
   );
 
+  test('is asked for again where the order does not know what came before it: that is on its way once more', () => {
+    const message = 'The order is not on its way yet: this is to be told again.';
+    const rejection = { code: 'ILLEGAL_STATE', state: 'PREPARING', message } as const;
+    const failed = did.stepFailed('NoteOrderDelivered', message);
+    givenProcess(process, states.delivered)
+      .when(refused('NoteOrderDelivered', { rejection }), context)
+      .thenEvents([failed])
+      .thenEffects([timer('retry NoteOrderDelivered')]);
+    givenProcess(process, [...states.delivered, failed])
+      .when(due('retry NoteOrderDelivered', LATER), context)
+      .thenEvents([did.stepRetried('NoteOrderDelivered')])
+      .thenEffects([noTimer('retry NoteOrderDelivered'), sends.delivered]);
+  });
+
   const again = [
     ['selling', 'CommitStock', [sends.commit]],
     ['sold', 'NoteOrderPaid', [sends.paid()]],
     ['shipping', 'RequestShipment', [sends.ship()]],
     ['on the way', 'NoteOrderShipped', [sends.shipped]],
+    ['delivered', 'NoteOrderShipped', [sends.shipped]],
     ['declined', 'NoteOrderPaymentFailed', [sends.paymentFailed()]],
     ['cancelled', 'ReleaseStock', [sends.release(WHY)]],
     ['refused', 'CancelCartCheckOut', [sends.cancelCart()]],

@@ -103,6 +103,21 @@ const arriving = orderId.map((order): Step => {
   };
 });
 
+/** Word of the goods being on their way is given up, and they arrive before the order is told of it again. */
+const unheard = orderId.map((order): Step => {
+  const advance = (to: string) =>
+    by({ type: 'AdvanceShipment', data: { shipmentId: shipmentIdOf(order), to, ...CARRIED } }, STAFF);
+  return (shop) => {
+    const { world } = shop;
+    world.workOn('');
+    advance('IN_TRANSIT')(shop);
+    world.workOn('checkout');
+    world.refuseIn(`order ${order}`, 'DROPPED');
+    advance('DELIVERED')(shop);
+    world.workOn('');
+  };
+});
+
 /** The provider takes the money while the order is being cancelled. */
 const crossing = fc.tuple(orderId, fc.uuid({ version: 4 })).map(
   ([order, paymentId]): Step =>
@@ -146,6 +161,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: atTheLast },
   { weight: 1, arbitrary: crossing },
   { weight: 2, arbitrary: arriving },
+  { weight: 1, arbitrary: unheard },
   { weight: 1, arbitrary: leaving },
   { weight: 2, arbitrary: oversleeping },
   { weight: 3, arbitrary: checkingOut },

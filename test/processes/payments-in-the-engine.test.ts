@@ -44,7 +44,7 @@ describeEachStore('Payments in the engine', (kind) => {
   });
 
   async function withEngine(provider: ModelProvider, work: (engine: Engine) => Promise<void>): Promise<void> {
-    const process: ProcessManager = reconcilingPayments({ afterMs: 15_000 });
+    const process: ProcessManager = reconcilingPayments({ afterMs: 15_000, paymentLimitMs: 900_000 });
     const engine = await Engine.start({
       ...{ database, masterKey: testMasterKey, clock, ids: randomIds, logger: createLogger('silent') },
       ...{ aggregates: paymentContext.aggregates, projections: [], processes: [process] },

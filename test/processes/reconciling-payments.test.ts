@@ -21,8 +21,9 @@ import {
 import { recorded } from '../support/recorded.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
-const process = reconcilingPayments({ afterMs: 15_000 });
 const HOUR = 3_600_000;
+const LIMIT = HOUR / 4;
+const process = reconcilingPayments({ afterMs: 15_000, paymentLimitMs: LIMIT });
 const context = { instanceId: PAYMENT };
 
 const moment = (ms: number) => new Date(NOW.getTime() + ms);
@@ -35,9 +36,9 @@ const storedOf = (event: PaymentEvent) => {
 const told = (event: PaymentEvent, ms = 0) =>
   ({ kind: 'message', message: paymentMessage(storedOf(event)), at: moment(ms) }) as const;
 
-const began = (open: string[], ms = 0): ReconciliationEvent => ({
+const began = (open: string[], ms = 0, limit = 0): ReconciliationEvent => ({
   type: 'PaymentReconciliationBegan',
-  data: { open, waitMs: 15_000, nextAt: iso(ms + 15_000), until: iso(ms + 24 * HOUR) },
+  data: { open, waitMs: 15_000, nextAt: iso(ms + 15_000), until: iso(ms + limit + 24 * HOUR) },
 });
 const narrowed = (...open: string[]): ReconciliationEvent => ({
   type: 'PaymentReconciliationNarrowed',
@@ -59,7 +60,7 @@ describe('The provider has something to tell', () => {
   test('from when a payment is requested', () =>
     givenProcess(process, [])
       .when(told(requested), context)
-      .thenEvents([began(['PAYMENT'])])
+      .thenEvents([began(['PAYMENT'], 0, LIMIT)])
       .thenEffects([timerAt(15_000)]));
 
   test.each([timedOut, cancelled, failed('TOKEN_GONE', null), declined, authorised(true)])(
@@ -160,14 +161,31 @@ describe('A provider that is silent', () => {
   }
   const pauses = (times: readonly number[]) => times.slice(1).map((it, index) => it - (times[index] ?? 0));
 
-  test('is given up after a day, in which it is asked more and more rarely', () => {
+  test('is given up a day after the time limit of the payment, until when it is asked more and more rarely', () => {
     const { times, state, effects } = silence(requested, 1000);
     expect(effects).toEqual([noTimer]);
     expect(state).toEqual({ status: 'settled' });
     expect(times.slice(0, 8)).toEqual([15, 45, 105, 225, 465, 945, 1905, 3825]);
     expect(pauses(times.slice(7))).toEqual(new Array(times.length - 8).fill(3600));
-    expect(times.at(-1)).toBeGreaterThan((23 * HOUR) / 1000);
-    expect(times.at(-1)).toBeLessThan((24 * HOUR) / 1000);
+    expect(times.at(-2)).toBeLessThan((24 * HOUR + LIMIT) / 1000);
+    expect(times.at(-1)).toBeGreaterThanOrEqual((24 * HOUR + LIMIT) / 1000);
+    expect(times.at(-1)).toBeLessThan((25 * HOUR + LIMIT) / 1000);
+  });
+
+  test('is asked once more where it is long past, and given up only then', () => {
+    const long = began(['PAYMENT']);
+    givenProcess(process, [long])
+      .when(due('ask', moment(15_000)), at(25 * HOUR))
+      .thenEvents([asked(30_000, 25 * HOUR)])
+      .thenEffects([ask, timerAt(25 * HOUR + 30_000)]);
+    const late = asked(30_000, 25 * HOUR);
+    givenProcess(process, [long, late])
+      .when(due('ask', moment(25 * HOUR + 30_000)), at(25 * HOUR + 30_000))
+      .thenEvents([ended('GIVEN_UP')])
+      .thenEffects([noTimer]);
+    givenProcess(process, [long, late])
+      .when(told(confirmed()), context)
+      .thenEvents([ended('SETTLED')]);
   });
 
   test('of a refund is asked for ever, every six hours in the end: the money is owed', () => {
@@ -179,10 +197,10 @@ describe('A provider that is silent', () => {
   });
 
   test('of a payment and a refund is given up for the payment alone', () =>
-    givenProcess(process, [began(['PAYMENT', 'REFUND r1']), asked(HOUR, 23 * HOUR)])
-      .when(due('ask', moment(24 * HOUR)), at(24 * HOUR))
-      .thenEvents([narrowed('REFUND r1'), asked(2 * HOUR, 24 * HOUR)])
-      .thenEffects([ask, timerAt(26 * HOUR)]));
+    givenProcess(process, [began(['PAYMENT', 'REFUND r1']), asked(HOUR, 24 * HOUR)])
+      .when(due('ask', moment(25 * HOUR)), at(25 * HOUR))
+      .thenEvents([narrowed('REFUND r1'), asked(2 * HOUR, 25 * HOUR)])
+      .thenEffects([ask, timerAt(27 * HOUR)]));
 });
 
 test('A payment has one instance, which is told what matters to it', () => {

@@ -90,6 +90,12 @@ const WRONG: readonly [string, string, Input, Partial<Outcome>][] = [
     { commandId: '11111111-1111-4111-8111-111111111111\n' },
     invalid('commandId'),
   ],
+  [
+    'a commandId that only looks like a UUID',
+    'createCart',
+    { commandId: 'aa255099-28da-08a8-1505-4f360a0fee3c' },
+    invalid('commandId'),
+  ],
   ['an empty commandId', 'createCart', { commandId: '' }, invalid('commandId')],
   [
     'an unknown currency in a price',
@@ -466,6 +472,12 @@ describeEachStore('Bad input', (kind) => {
       const answer = await sendRaw(server.url, { headers, body });
       expect(answer.status).toBe(status);
       expectFault(JSON.parse(answer.text));
+    });
+
+    test('what is no JSON is not sent back', async () => {
+      const headers = { 'content-type': 'application/json' };
+      const { text } = await sendRaw(server.url, { headers, body: '{"query": tok_private' });
+      expect(text).not.toContain('tok_private');
     });
 
     test.each([

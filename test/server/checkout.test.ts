@@ -385,6 +385,8 @@ describeEachStore('From a cart to goods that are delivered', (kind) => {
       const { id } = await buyer.placed({ A: 1 });
       const invalid = (...path: string[]) => ({ __typename: 'ValidationFailed', fields: [{ path }] });
       expect(await buyer.pay(id, '')).toMatchObject(invalid('paymentToken'));
+      // The provider takes no more than 200.
+      expect(await buyer.pay(id, `tok_ok_${'x'.repeat(194)}`)).toMatchObject(invalid('paymentToken'));
       const tooLong = await buyer.pay(id, long);
       expect(tooLong).toMatchObject(invalid('paymentToken'));
       expect(JSON.stringify(tooLong)).not.toContain('xxx');

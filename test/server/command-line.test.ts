@@ -1,13 +1,16 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ServerProcess, startServerProcess } from '../support/servers.ts';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { Engine } from '../../src/eventsourcing/engine.ts';
+import { testCodec } from '../support/master-key.ts';
+import { type ServerProcess, startServerOver, startServerProcess } from '../support/servers.ts';
 import { Shop } from '../support/shop.ts';
-import { embeddedStores, type TestStore } from '../support/stores.ts';
+import { embeddedStores, openMigrated, type TestStore } from '../support/stores.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const STACK = /\n\s+at .+:\d+:\d+/;
@@ -29,6 +32,15 @@ function run(parameters: readonly string[], environment: Readonly<Record<string,
   });
 }
 
+/** One at which something else listens until the test has finished. */
+async function takenPort(): Promise<string> {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void taken.close());
+  const address = taken.address();
+  return typeof address === 'object' && address !== null ? String(address.port) : '';
+}
+
 describe('The command line', () => {
   test('lists its commands', async () => {
     const { code, output } = await run(['--help']);
@@ -47,15 +59,21 @@ describe('The command line', () => {
     },
   );
 
-  test.each([['nope'], ['serve', '--nope'], ['token'], ['token', '--role', 'king']])(
-    'refuses %s %s with a hint',
-    async (...parameters) => {
-      const { code, output } = await run(parameters.filter((it) => typeof it === 'string'));
-      expect(code).toBe(1);
-      expect(output).toContain('error:');
-      expect(output).not.toMatch(STACK);
-    },
-  );
+  test.each([
+    ['nope'],
+    ['help', 'nope'],
+    ['help', 'keys', 'nope'],
+    ['serve', '--nope'],
+    ['serve', 'extra'],
+    ['rebuild', 'cart.carts', 'extra'],
+    ['token'],
+    ['token', '--role', 'king'],
+  ])('refuses %s %s with a hint', async (...parameters) => {
+    const { code, output } = await run(parameters.filter((it) => typeof it === 'string'));
+    expect(code).toBe(1);
+    expect(output).toMatch(/^error: .+\n\(add --help/);
+    expect(output).not.toMatch(STACK);
+  });
 
   const wrong: readonly [string, string[], Record<string, string>, string][] = [
     ['a wrong setting', ['serve'], { PORT: 'abc' }, 'PORT must be a whole number'],
@@ -65,8 +83,17 @@ describe('The command line', () => {
       'a token that holds for no time',
       ['token', '--role', 'staff', '--expires-in', 'soon'],
       { JWT_SECRET: 'x'.repeat(32) },
-      'expires-in',
+      '--expires-in must be a whole number of seconds, 1 or more.\n',
     ],
+    [
+      'a token of a customer who looks like a guest',
+      ['token', '--role', 'customer', '--subject', 'guest:x'],
+      { JWT_SECRET: 'x'.repeat(32) },
+      "--subject must have 1 to 200 characters; a customer's must not begin with guest:.\n",
+    ],
+    ['simulators of no speed', ['simulate', '--late-after', 'x'], {}, '--late-after must be a number of seconds'],
+    ['an API at any port', ['trace', randomUUID()], { PORT: '0' }, 'PORT is 0'],
+    ['an API at a port that is none', ['rebuild', 'cart.carts'], { PORT: 'x' }, 'PORT must be a whole number'],
     [
       'a database that is not there',
       ['migrate'],
@@ -82,6 +109,12 @@ describe('The command line', () => {
     expect(output).not.toMatch(STACK);
   });
 
+  test('prints the help of a command within another', async () => {
+    const { code, output } = await run(['help', 'keys', 'rotate-subject']);
+    expect(code).toBe(0);
+    expect(output).toContain('Usage: cartstream keys rotate-subject');
+  });
+
   test('prints a token that a server with the same secret takes', async () => {
     const JWT_SECRET = 'a secret of at least thirty-two bytes';
     const { code, output } = await run(['token', '--role', 'staff', '--subject', 'anna'], { JWT_SECRET });
@@ -90,17 +123,45 @@ describe('The command line', () => {
   });
 
   test('says plainly that the port is taken', async () => {
-    const taken = createServer();
-    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
-    const address = taken.address();
-    const port = typeof address === 'object' && address !== null ? String(address.port) : '';
-    const store = await embeddedStores.create();
+    const port = await takenPort();
+    const store = await embeddedStores.createBare();
+    onTestFinished(store.remove);
     const { code, output } = await run(['serve', '--no-seed'], { ...store.environment, PORT: port });
-    taken.close();
-    await store.remove();
     expect(code).toBe(1);
+    expect(output).toMatch(/^The server cannot listen: .*Set PORT and HOST/);
     expect(output).toContain(port);
+    // Nothing was begun.
+    expect(readdirSync(store.environment['DATA_DIR'] ?? '')).toEqual([]);
+  });
+
+  test('leaves the data folder free when it cannot begin', async () => {
+    const store = await embeddedStores.create();
+    onTestFinished(store.remove);
+    const database = await openMigrated(store);
+    await testCodec(database); // Its key is made, and wrapped with the master key.
+    await database.close();
+    const { code, output } = await run(['serve', '--no-seed'], {
+      ...store.environment,
+      MASTER_KEY: randomBytes(32).toString('base64'),
+      PAYMENT_SIMULATOR_PORT: '0',
+      CARRIER_SIMULATOR_PORT: '0',
+    });
+    expect(code).toBe(1);
+    expect(output).toContain('another master key');
     expect(output).not.toMatch(STACK);
+    expect(existsSync(join(store.environment['DATA_DIR'] ?? '', 'cartstream.lock'))).toBe(false);
+  });
+
+  test('stops what it began when the port is taken meanwhile', async () => {
+    const port = Number(await takenPort());
+    const store = await embeddedStores.create();
+    onTestFinished(store.remove);
+    const database = await openMigrated(store);
+    onTestFinished(() => database.close());
+    const engineStop = vi.spyOn(Engine.prototype, 'stop');
+    onTestFinished(() => engineStop.mockRestore());
+    await expect(startServerOver(database, { port })).rejects.toThrow('EADDRINUSE');
+    expect(engineStop).toHaveBeenCalledOnce();
   });
 });
 

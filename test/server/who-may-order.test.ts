@@ -146,6 +146,31 @@ describe('With AUTH_MODE=jwt, an order', () => {
       expect(await staff.order(order.id)).toMatchObject(PRESENT);
     });
 
+    test('says why to whoever knows its id, but not in the words of whoever returned it', async () => {
+      const reason = 'It is for my new flat in Leeds.';
+      const { id } = await delivered(guest);
+      const { receipt } = await guest.returnItems(id, { A: 1 }, { reason });
+      for (const reader of [guest, staff]) {
+        expect(await reader.order(id)).toMatchObject({ status: 'PARTIALLY_RETURNED', statusReason: reason });
+      }
+      for (const reader of [anonymous, bob, otherGuest]) {
+        expect(await reader.order(id)).toMatchObject({ status: 'PARTIALLY_RETURNED', statusReason: null });
+      }
+      const shown =
+        'query Told($id: ID!) { command(commandId: $id) { events { data ... on OrderItemsReturned { payload { reason } } } } }';
+      const toldTo = (reader: Buyer) => reader.read<object>(shown, { id: receipt?.commandId });
+      expect(JSON.stringify(await toldTo(staff))).toContain(`"payload":{"reason":"${reason}"}`);
+      expect(JSON.stringify(await toldTo(guest))).toContain('"payload":{"reason":null}');
+      expect(JSON.stringify(await toldTo(guest))).not.toContain(reason);
+      const other = await guest.placed({ A: 1 });
+      await guest.cancel(other.id, { reason });
+      for (const reader of [anonymous, guest]) {
+        expect(await reader.untilOrder(other.id, { status: 'CANCELLED' })).toMatchObject({
+          statusReason: 'CANCELLED_BY_CUSTOMER',
+        });
+      }
+    });
+
     test('can be watched by its id, without what is personal', async () => {
       const client = socketClient(shop.server.webSocketUrl);
       const watching = watchOrder(client, order.id);
@@ -228,6 +253,17 @@ describe('With AUTH_MODE=jwt, an order', () => {
       expect(await stranger.checkOut(cartId)).toMatchObject({ __typename: 'NotFound', id: cartId });
     }
     expect((await carla.cart(cartId))?.status).toBe('OPEN');
+    // What they sent is theirs, if that can be told; it is not what the customer is forgotten with.
+    for (const [stranger, customerId] of [
+      [anonymous, rawId(cartId)],
+      [bob, 'bob'],
+      [guest, 'guest:visitor'],
+      [service, rawId(cartId)],
+    ] as const) {
+      const commandId = randomUUID();
+      await stranger.run('checkOutCart', { cartId, email: EMAIL, shippingAddress: ADDRESS, commandId });
+      expect((await staff.command(commandId))?.input).toMatchObject({ customerId, email: EMAIL });
+    }
     // Staff order for the customer: it is the customer's order then.
     const { id } = orderOf(await staff.checkOut(cartId));
     expect(await carla.order(id)).toMatchObject({ id, ...PRESENT });

@@ -65,6 +65,36 @@ describe("The payment provider in the shape of Stripe's", () => {
     });
   });
 
+  test('keeps refusals and 500s under their keys, as Stripe does', async () => {
+    const { stripe, create, client } = await start();
+    const { id, next_action: action } = await create('p1', 'tok_action');
+    const capture = (idempotencyKey: string) => stripe.paymentIntents.capture(id, {}, { idempotencyKey });
+    const refused = { code: 'payment_intent_unexpected_state', payment_intent: { status: 'requires_action' } };
+    expect(await failureOf(capture('k1'))).toMatchObject(refused);
+    const decision = new URLSearchParams({ decision: 'complete' });
+    await fetch(action?.redirect_to_url?.url ?? '', { method: 'POST', body: decision });
+    const headers = { 'idempotent-replayed': 'true' };
+    expect(await failureOf(capture('k1'))).toMatchObject({ ...refused, headers });
+
+    await client.send('POST', '/v1/faults', { body: { rate: 1, kinds: ['error_before'] } });
+    expect(await failureOf(capture('k2'))).toMatchObject({ statusCode: 500 });
+    await client.send('POST', '/v1/faults', { body: { rate: 0 } });
+    expect(await failureOf(capture('k2'))).toMatchObject({ statusCode: 500, headers });
+    expect(await capture('k3')).toMatchObject({ status: 'succeeded' });
+    expect(await client.find('p1')).toMatchObject({ status: 'captured' });
+  });
+
+  test('keeps nothing of what it could not read', async () => {
+    const { stripe } = await start();
+    const ask = (amount: number) =>
+      stripe.paymentIntents.create(
+        { amount, currency: 'gbp', confirm: true, capture_method: 'manual', payment_method: 'tok_ok' },
+        { idempotencyKey: 'k1' },
+      );
+    expect(await failureOf(ask(0))).toMatchObject({ code: 'invalid_request' });
+    expect(await ask(100)).toMatchObject({ status: 'requires_capture' });
+  });
+
   test('lists, newest first, page by page, and searches', async () => {
     const { stripe, create } = await start();
     for (const paymentId of ['p1', 'p2', 'p3']) await create(paymentId);

@@ -134,7 +134,15 @@ export class CheckoutWorld {
 
   /** An operator gives up a command that waits first in a lane, or its time is over; it never runs. */
   refuse(at: number, status: CommandRefusal['status']): void {
-    const lane = this.#lane(at);
+    this.#refuseFirst(this.#lane(at), status);
+  }
+
+  /** The same, of the lane of this name. */
+  refuseIn(name: string, status: CommandRefusal['status']): void {
+    this.#refuseFirst(this.#lanes.get(name), status);
+  }
+
+  #refuseFirst(lane: Lane | undefined, status: CommandRefusal['status']): void {
     const first = lane?.waiting[0];
     if (lane === undefined || first?.kind !== 'send' || first.sender === undefined) return;
     lane.waiting.shift();

@@ -91,6 +91,33 @@ export const runner: Aggregate<RunnerState, ErrandCommand, ErrandEvent> = {
   },
 };
 
+const carry = defineCommand({
+  audience: 'public',
+  aggregateId: (data: { parcelId: string }) => data.parcelId,
+  name: 'CarryParcel',
+  performed: true,
+  description: 'Carries a parcel.',
+  input: z.object({ parcelId: z.string() }),
+});
+const carried = defineEvent({
+  type: 'ParcelCarried',
+  schemaVersion: 1,
+  description: 'A parcel was carried.',
+  data: z.object({}),
+});
+
+/** Something else that is carried by somebody else: no runner has to do with it. */
+export const parcel: Aggregate<null, CommandOf<typeof carry>, EventOf<typeof carried>> = {
+  type: 'parcel',
+  commands: [carry],
+  events: [carried],
+  decider: {
+    initialState: null,
+    decide: () => [{ type: 'ParcelCarried', data: {} }],
+    evolve: (state) => state,
+  },
+};
+
 /** Does errands, by their names. */
 export type Errands = Readonly<Record<string, (command: PerformedCommand) => Promise<unknown>>>;
 
@@ -114,6 +141,10 @@ export function asking(id: string, ...errands: string[]): CommandRequest {
 
 export function running(id: string, errand: string, password: string | null = null): CommandRequest {
   return { ...about(), name: 'RunErrand', data: { runnerId: id, errand, password } };
+}
+
+export function carrying(parcelId: string): CommandRequest {
+  return { ...about(), name: 'CarryParcel', data: { parcelId } };
 }
 
 export function greeting(id: string): CommandRequest {

@@ -50,7 +50,7 @@ export class ModelProvider implements PaymentProvider {
   }
 
   async cancel(it: Parameters<PaymentProvider['cancel']>[0]): Promise<ProviderPayment> {
-    return this.#call(`${it.paymentId}:cancel`, it, () => {
+    return this.#call(`${it.paymentId}:cancel:${it.seen}`, it, () => {
       const payment = this.#payment(it.paymentId);
       return HELD.includes(payment.status) ? this.#become({ ...payment, status: 'cancelled' }) : payment;
     });

@@ -16,7 +16,9 @@ import { recorded } from './recorded.ts';
 /** A command on its way: asked of the provider, or not yet. */
 interface Underway {
   readonly command: PaymentCommand;
+  readonly submittedAt: Date;
   answer: { readonly performed: unknown } | undefined;
+  attempts: number;
 }
 
 /**
@@ -30,7 +32,7 @@ export class PaymentWorld {
   #hasToken = true;
   readonly #provider: ModelProvider;
   readonly #performers: Readonly<Record<string, Performer>>;
-  readonly #process = reconcilingPayments({ afterMs: 15_000 });
+  readonly #process = reconcilingPayments({ afterMs: 15_000, paymentLimitMs: 900_000 });
   readonly #underway: Underway[] = [];
   readonly #inputs: ProcessInput<unknown>[] = [];
   #state = paymentDecider.initialState;
@@ -70,8 +72,10 @@ export class PaymentWorld {
     if (answer === undefined) {
       const performer = this.#performers[command.type];
       const inputOf = async () => ({ paymentToken: this.#hasToken ? 'tok_ok' : null });
-      const asked = { commandId: 'c', data: command.data, state: this.#state, attempts: 1, now: this.now, inputOf };
-      underway.answer = await performer?.(asked).then(
+      underway.attempts += 1;
+      const { attempts, submittedAt } = underway;
+      const asked = { commandId: 'c', data: command.data, attempts, submittedAt, now: this.now, inputOf };
+      underway.answer = await performer?.({ ...asked, state: this.#state }).then(
         (performed) => ({ performed }),
         () => undefined,
       );
@@ -141,6 +145,7 @@ export class PaymentWorld {
     if (effect.kind !== 'send') return;
     const definition = paymentCommands.find(({ name }) => name === effect.command.type);
     if (definition?.performed !== true) throw new Error(`${effect.command.type} is not performed.`);
-    this.#underway.push({ command: effect.command as PaymentCommand, answer: undefined });
+    const command = effect.command as PaymentCommand;
+    this.#underway.push({ command, submittedAt: this.now, attempts: 0, answer: undefined });
   }
 }

@@ -7,7 +7,7 @@ import type { Database } from '../../src/platform/database.ts';
 import { randomIds } from '../../src/platform/ids.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import type { OutsideParties } from '../../src/server/outside-parties.ts';
-import { type RunningServer, type ServerSettings, startServer } from '../../src/server/server.ts';
+import { type RunningServer, type ServerParts, type ServerSettings, startServer } from '../../src/server/server.ts';
 import { testMasterKey } from './master-key.ts';
 import { unreachableParties } from './outside.ts';
 import { openMigrated, type TestStore } from './stores.ts';
@@ -27,7 +27,28 @@ export async function startLocalServer(
   clock: Clock = systemClock,
 ): Promise<LocalServer> {
   const database = await openMigrated(store);
-  const server = await startServer(
+  const server = await startServerOver(database, settings, outside, clock);
+  return {
+    ...server,
+    database,
+    url: `http://127.0.0.1:${server.port}/graphql`,
+    webSocketUrl: `ws://127.0.0.1:${server.port}/graphql`,
+    async stop() {
+      await server.stop();
+      await database.close();
+    },
+  };
+}
+
+/** The same over a database that is open. @param outside without them, nobody outside answers */
+export function startServerOver(
+  database: Database,
+  settings: Partial<ServerSettings> = {},
+  outside: OutsideParties = unreachableParties(),
+  clock: Clock = systemClock,
+  masterKeys: Pick<ServerParts, 'masterKey' | 'otherMasterKeys'> = { masterKey: testMasterKey },
+): Promise<RunningServer> {
+  return startServer(
     {
       host: '127.0.0.1',
       port: 0,
@@ -40,25 +61,8 @@ export async function startLocalServer(
       reconcileAfterMs: 15_000,
       ...settings,
     },
-    {
-      database,
-      masterKey: testMasterKey,
-      outside: outside ?? unreachableParties(),
-      logger: createLogger('silent'),
-      clock,
-      ids: randomIds,
-    },
+    { database, ...masterKeys, outside, logger: createLogger('silent'), clock, ids: randomIds },
   );
-  return {
-    ...server,
-    database,
-    url: `http://127.0.0.1:${server.port}/graphql`,
-    webSocketUrl: `ws://127.0.0.1:${server.port}/graphql`,
-    async stop() {
-      await server.stop();
-      await database.close();
-    },
-  };
 }
 
 /** A server in a process of its own, as a user starts it. */

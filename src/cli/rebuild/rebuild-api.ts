@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { CannotAsk } from '../endpoint.ts';
-import type { GraphQLClient } from '../graphql-client.ts';
+import { Fault, type GraphQLClient, parseAnswer } from '../graphql-client.ts';
 
 const REBUILD = 'status processed total differences differentKeys error startedAt finishedAt';
 const PROJECTIONS = `{ projections { name rebuild { ${REBUILD} } } }`;
@@ -42,7 +42,7 @@ export class RebuildApi {
     this.#client = client;
   }
 
-  /** Begins a rebuild. @returns false if one is under way already @throws {CannotAsk} there is no such projection */
+  /** Begins a rebuild. @returns false if one is under way already @throws {CannotAsk} there is no such projection @throws {Fault} */
   async begin(name: string): Promise<boolean> {
     const { __typename, message, state } = await this.#send(BEGIN, name);
     if (__typename === 'ProjectionPayload' || __typename === 'CommandAccepted') return true;
@@ -50,7 +50,7 @@ export class RebuildApi {
     throw await this.#refusal(__typename, message);
   }
 
-  /** @throws {CannotAsk} there is nothing to cancel */
+  /** @throws {CannotAsk} there is nothing to cancel @throws {Fault} */
   async cancel(name: string): Promise<void> {
     const { __typename, message } = await this.#send(CANCEL, name);
     if (__typename === 'ProjectionPayload' || __typename === 'CommandAccepted') return;
@@ -65,14 +65,15 @@ export class RebuildApi {
   async #send(mutation: string, name: string) {
     // The same commandId however often it is sent: it is done once.
     const input = { name, commandId: randomUUID() };
-    return (await this.#client.send(mutation, { input }, (data) => answer.parse(data))).answer;
+    return (await this.#client.send(mutation, { input }, (data) => parseAnswer(answer, data))).answer;
   }
 
   async #projections() {
-    return (await this.#client.send(PROJECTIONS, {}, (data) => projectionsAnswer.parse(data))).projections;
+    return (await this.#client.send(PROJECTIONS, {}, (data) => parseAnswer(projectionsAnswer, data))).projections;
   }
 
-  async #refusal(typename: string, message = `The server answers with ${typename}.`): Promise<CannotAsk> {
+  async #refusal(typename: string, message = `The server answers with ${typename}.`): Promise<CannotAsk | Fault> {
+    if (typename === 'Forbidden') return new Fault('FORBIDDEN', message);
     if (typename !== 'NotFound') return new CannotAsk(message);
     const names = (await this.#projections()).map(({ name }) => name);
     return new CannotAsk(`${message} There are ${names.join(', ')}.`);

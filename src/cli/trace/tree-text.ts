@@ -1,4 +1,5 @@
 import type { Causation, CausationNode } from '../../eventsourcing/causation.ts';
+import { counted } from '../counted.ts';
 import type { TracedCommand, TracedEvent } from './remote-causes.ts';
 
 type Node = CausationNode<TracedCommand, TracedEvent>;
@@ -46,9 +47,9 @@ export function sumText({ root }: Trace, others: number, correlationId: string):
   const instants = nodes.map((node) => instantOf(node).getTime());
   const took = instants.reduce((last, it) => Math.max(last, it), 0) - instantOf(root).getTime();
   const commands = nodes.filter(({ command }) => command !== null).length;
-  const counts = `${commands} commands and ${nodes.length - commands} events within ${seconds(took)} s.`;
+  const counts = `${counted(commands, 'command')} and ${counted(nodes.length - commands, 'event')} within ${seconds(took)} s.`;
   if (others === 0) return `${counts}\n`;
-  return `${counts} ${others} more have the same correlationId, and were not caused by these: ${correlationId}\n`;
+  return `${counts} ${counted(others, 'more has', 'more have')} the same correlationId, and ${others === 1 ? 'was' : 'were'} not caused by these: ${correlationId}\n`;
 }
 
 /** Each node with the lines that lead to it; without recursion, however deep it is. */

@@ -4,7 +4,7 @@ import type { RequestContext } from '../../graphql/context.ts';
 import { COMMAND_ID, EXPECTED_VERSION } from '../../graphql/descriptions.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import { orderSourcesOf } from '../ordering/messages.ts';
-import { subjectOf } from '../ownership.ts';
+import { mayUse, subjectOf } from '../ownership.ts';
 import type { SharedTypes } from '../shared-types.ts';
 import { checkOutCart } from './commands.ts';
 import { cartProjection } from './projection.ts';
@@ -42,8 +42,10 @@ export function addCheckOutMutation(kit: SchemaKit, shared: SharedTypes, couponI
     data: async ({ cartId: sentId, newOrderId, email, shippingAddress }, { engine, actor, ids }) => {
       const cartId = rawIdOf('Cart', sentId);
       const cart = await engine.view(cartProjection).read(cartId);
+      // Whoever may not use it is refused; but what they sent is stored, and is not the customer's.
+      const owner = mayUse(actor, cart?.customerId ?? null) ? cart?.customerId : null;
       // An id that is none is refused for what it is, not for whom it would belong to.
-      const customerId = cart?.customerId ?? subjectOf(actor) ?? (cartId || 'nobody');
+      const customerId = owner ?? subjectOf(actor) ?? (cartId || 'nobody');
       return { cartId, orderId: newOrderId?.toLowerCase() ?? ids.unguessable(), customerId, email, shippingAddress };
     },
     rejections: [

@@ -9,7 +9,7 @@ import { restoreCart, undoCartChange } from './restore-commands.ts';
 
 const cartId = z.uuid('must be the id that createCart answered with');
 /** Of the command that asked for the merge. */
-const mergeId = z.uuid('must be a UUID');
+const mergeId = z.guid('must be a UUID');
 /** Of the order that the cart becomes. */
 const orderId = z.uuid('must be a UUID');
 /** On whose behalf a process works: it may do no more than they. */

@@ -38,15 +38,19 @@ export const placeOrder = defineCommand({
   }),
 });
 
+/** What payment providers take. */
+const MAX_TOKEN_LENGTH = 200;
+
 export const payOrder = defineCommand({
   ...owner,
   name: 'PayOrder',
   concludedByProcess: true,
-  description: "Pays an order with a token of the payment provider's. The token is wiped once the outcome is known.",
+  description:
+    "Pays an order with a token of the payment provider's. The token is wiped once the outcome is known. After ten failed payments an order takes no more.",
   input: z.object({
     orderId,
     paymentId: uuid,
-    paymentToken: secret(text(500).refine((it) => it !== '', 'must not be empty')),
+    paymentToken: secret(text(MAX_TOKEN_LENGTH).refine((it) => it !== '', 'must not be empty')),
   }),
 });
 

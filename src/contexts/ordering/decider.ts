@@ -6,6 +6,9 @@ import type { OrderEvent } from './events.ts';
 import { orderNumberOf } from './order-number.ts';
 import { evolveOrder, type KnownOrder, type OrderState, subtotalOf } from './state.ts';
 
+/** Each failed payment is a mail to an address that nobody has confirmed, and rows: enough for a wrong card, no more. */
+const MAX_FAILED_PAYMENTS = 10;
+
 type CommandData<Type extends OrderCommand['type']> = Extract<OrderCommand, { type: Type }>['data'];
 
 /** An order: what a customer was promised, what became of it, and what was given back. */
@@ -59,6 +62,10 @@ function pay({ paymentId }: CommandData<'PayOrder'>, state: KnownOrder, now: Dat
       if (state.totalMinor === 0) return illegalState('NOTHING_TO_PAY', 'Nothing is to be paid: it goes on by itself.');
       if (now.toISOString() > state.paymentDeadline) {
         return illegalState('PAYMENT_OVERDUE', 'The time to pay this order is over: put it into a cart again.');
+      }
+      if (state.failedPayments >= MAX_FAILED_PAYMENTS) {
+        const why = 'Ten payments of this order have failed: cancel it, and put it into a cart again.';
+        return illegalState('TOO_MANY_PAYMENTS', why);
       }
       const amount = { amountMinor: state.totalMinor, currency: state.currency };
       return [{ type: 'OrderPaymentRequested', data: { paymentId, amount } }];
@@ -150,6 +157,10 @@ function byProcess(command: ProcessCommand, state: KnownOrder): Decision<OrderEv
       return [{ type: 'OrderShipped', data: { carrier, trackingCode } }];
     }
     case 'NoteOrderDelivered':
+      // What comes before it was given up, and is told again later. As `nothing new`, this would never be.
+      if (status === 'paid' || status === 'preparing') {
+        return illegalState(status.toUpperCase(), 'The order is not on its way yet: this is to be told again.');
+      }
       return status === 'shipped' ? [{ type: 'OrderDelivered', data: { shipmentId: command.data.shipmentId } }] : [];
     case 'CompleteOrderCancellation':
       if (status === 'cancelled') return [];

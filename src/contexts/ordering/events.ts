@@ -19,6 +19,7 @@ const speakerId = z
   });
 /** Whatever they may say of themselves in it is theirs. */
 const ownWords = personal(z.string(), 'customerId').meta({
+  ...STAFF,
   description: 'Why, in the words of whoever asked for it; null once it is forgotten.',
 });
 /** Pieces of one product that come back. */

@@ -30,6 +30,9 @@ const MEANINGS: Record<OrderRow['status'], string> = {
   RETURNED: 'All of its goods came back.',
 };
 
+/** Somebody said why. Otherwise the reason is a word of ours, or the payment provider's. */
+const IN_OWN_WORDS: ReadonlySet<OrderRow['status']> = new Set(['PARTIALLY_RETURNED', 'RETURNED']);
+
 /** The process that takes an order through: its instances have the ids of the orders. */
 const PROCESS = 'checkout';
 
@@ -91,8 +94,10 @@ export function declareOrderingSchema(kit: SchemaKit, shared: SharedTypes): void
       status: t.field({ type: status, description: 'How far it has come.', resolve: (it) => it.status }),
       statusReason: t.string({
         nullable: true,
-        description: 'Why it is so, possibly in the words of whoever asked for it; null also where it is forgotten.',
-        resolve: (it) => it.statusReason,
+        description:
+          'Why it is so. The own words of whoever returned goods are for those who may read email; null also where they are forgotten.',
+        resolve: ({ status: progress, statusReason, customerId }, _args, { actor }) =>
+          !IN_OWN_WORDS.has(progress) || mayRead(actor, customerId) ? statusReason : null,
       }),
       lines: t.field({
         type: [line],

@@ -23,6 +23,7 @@ export interface KnownOrder {
   readonly paymentDeadline: string;
   /** Of the payment that is under way. */
   readonly paymentId: string | null;
+  readonly failedPayments: number;
   /** What the returns so far gave back. */
   readonly refundedForReturnsMinor: number;
   readonly refunds: ReadonlySet<string>;
@@ -37,7 +38,7 @@ export function evolveOrder(state: OrderState, event: OrderEvent): OrderState {
     case 'OrderPaymentRequested':
       return { ...state, status: 'paying', paymentId: event.data.paymentId };
     case 'OrderPaymentFailed':
-      return { ...state, status: 'placed', paymentId: null };
+      return { ...state, status: 'placed', paymentId: null, failedPayments: state.failedPayments + 1 };
     case 'OrderPaid':
       return { ...state, status: 'paid', paymentId: null };
     case 'OrderPreparationBegan':
@@ -85,6 +86,7 @@ function placed(data: Extract<OrderEvent, { type: 'OrderPlaced' }>['data']): Kno
     totalMinor,
     paymentDeadline,
     paymentId: null,
+    failedPayments: 0,
     refundedForReturnsMinor: 0,
     refunds: new Set(),
   };

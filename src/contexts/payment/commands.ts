@@ -20,7 +20,7 @@ export const requestPayment = defineCommand({
     customerId: z.string(),
     amount,
     /** The command whose input has the token that pays: the token itself goes nowhere else. */
-    tokenCommandId: z.uuid('must be the id of a command'),
+    tokenCommandId: z.guid('must be the id of a command'),
     provider: z.string(),
   }),
 });

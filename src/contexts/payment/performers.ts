@@ -55,14 +55,22 @@ const paymentOf = sendRefund.input.pick({ paymentId: true });
 /** Of the command that brought the token; once that has ended, null is in its place. */
 const tokenInput = z.object({ paymentToken: z.string() });
 
-/** Without the token it cannot be asked again: but then it may have been asked before. */
+/** A repeat that is older than this may be one that counts as the first: of a dead letter. */
+const SURELY_FIRST_MS = 30 * 60_000;
+
+/**
+ * What may have been asked before is looked for first: by then the provider may have forgotten the idempotency key. And
+ * without the token it cannot be asked again. The first time it is not looked for, since looking is slow at Stripe.
+ */
 async function authorise(
   provider: PaymentProvider,
   { orderId, amount, tokenCommandId }: RequestedPayment,
   paymentId: string,
-  { inputOf }: PerformedCommand,
+  { attempts, submittedAt, now, inputOf }: PerformedCommand,
 ): Promise<ProviderPayment | typeof TOKEN_GONE> {
   const token = tokenInput.safeParse(await inputOf(tokenCommandId)).data?.paymentToken;
-  if (token !== undefined) return provider.authorise({ paymentId, orderId, amount, token });
-  return (await provider.find(paymentId)) ?? TOKEN_GONE;
+  const isFirst = attempts === 1 && now.getTime() - submittedAt.getTime() < SURELY_FIRST_MS;
+  const found = token !== undefined && isFirst ? undefined : await provider.find(paymentId);
+  if (found !== undefined) return found;
+  return token === undefined ? TOKEN_GONE : provider.authorise({ paymentId, orderId, amount, token });
 }

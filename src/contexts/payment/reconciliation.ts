@@ -42,15 +42,35 @@ export function capture(
   return provider.capture({ paymentId, providerRef, amount });
 }
 
-/** What is refunded already, or has failed, is not asked for again. */
+/**
+ * What is refunded already, or has failed, is not asked for again, and neither is what the provider knows of: its
+ * idempotency key may have been forgotten there, however often it was tried.
+ */
 export async function payBack(
+  provider: PaymentProvider,
+  payment: ConfirmedPayment,
+  paymentId: string,
+  refundId: string,
+): Promise<ProviderPayment | undefined> {
+  if (payment.providerRef === null || payment.refunds.get(refundId)?.status !== 'requested') return undefined;
+  const found = await provider.find(paymentId);
+  return found !== undefined && hasRefund(found, refundId)
+    ? found
+    : askForRefund(provider, payment, paymentId, refundId);
+}
+
+function hasRefund({ refunds }: ProviderPayment, wanted: string): boolean {
+  return refunds.some(({ refundId }) => refundId === wanted);
+}
+
+async function askForRefund(
   provider: PaymentProvider,
   { providerRef, refunds, amount: { currency } }: ConfirmedPayment,
   paymentId: string,
   refundId: string,
 ): Promise<ProviderPayment | undefined> {
   const refund = refunds.get(refundId);
-  if (providerRef === null || refund?.status !== 'requested') return undefined;
+  if (providerRef === null || refund === undefined) return undefined;
   return provider.refund({ paymentId, providerRef, refundId, amount: { amountMinor: refund.amountMinor, currency } });
 }
 
@@ -65,14 +85,12 @@ async function payBackMissing(
   found: ProviderPayment,
 ): Promise<ProviderPayment> {
   const isOpen = (refundId: string) => payment.refunds.get(refundId)?.status === 'requested';
-  const missing = [...payment.refunds.keys()].filter(
-    (it) => isOpen(it) && !found.refunds.some(({ refundId }) => refundId === it),
-  );
+  const missing = [...payment.refunds.keys()].filter((it) => isOpen(it) && !hasRefund(found, it));
   let told = found;
   let problem: unknown;
   for (const it of missing) {
     try {
-      const answer = await payBack(provider, payment, paymentId, it);
+      const answer = await askForRefund(provider, payment, paymentId, it);
       // It may be the answer of the first time: of the other refunds, it tells how they were then.
       const refund = answer?.refunds.find(({ refundId }) => refundId === it);
       if (refund !== undefined) told = withRefund(told, refund);
@@ -97,5 +115,5 @@ export async function letGo(
   if (isVoided) return undefined;
   const found = await provider.find(paymentId);
   if (found === undefined || !CAN_BE_CANCELLED.has(found.status)) return found;
-  return provider.cancel({ paymentId, providerRef: found.providerRef });
+  return provider.cancel({ paymentId, providerRef: found.providerRef, seen: found.status });
 }

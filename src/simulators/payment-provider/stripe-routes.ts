@@ -4,7 +4,7 @@ import { type Call, parsed, type Route } from '../http.ts';
 import { formOf, nested } from './form-body.ts';
 import { cancelled, captured, created, refunded, type SimulatedPayment, type Step } from './payment.ts';
 import type { PaymentApi } from './rest.ts';
-import { declined, page, paymentIntent, refundObject } from './stripe-objects.ts';
+import { declined, page, paymentIntent, refundObject, stripeError } from './stripe-objects.ts';
 import { behaviourOf } from './tokens.ts';
 
 /** The paths of Stripe's API that are answered in its shape. */
@@ -43,15 +43,20 @@ const search = z.object({
 /** The same ledger, spoken to as Stripe is: forms in, Stripe's objects out. */
 export function stripeRoutes({ ledger, faults, lateAfterMs, searchLagMs, url }: PaymentApi): Route[] {
   const keyed = (call: Call, operation: string, subject: string, take: () => Step, bodyOf: (step: Step) => unknown) =>
-    ledger.calls.run(call, { operation, subject }, () => {
-      const step = take();
-      const { payment } = step;
-      const isNew = operation === 'create';
-      const { status, body } =
-        isNew && payment.status === 'failed' ? declined(payment) : { status: 200, body: bodyOf(step) };
-      const hangs = isNew && payment.behaviour === 'hang';
-      return { about: payment.id, status, body, entries: ledger.entriesOf(step), hangs };
-    });
+    ledger.calls.run(
+      call,
+      { operation, subject },
+      () => {
+        const step = take();
+        const { payment } = step;
+        const isNew = operation === 'create';
+        const { status, body } =
+          isNew && payment.status === 'failed' ? declined(payment) : { status: 200, body: bodyOf(step) };
+        const hangs = isNew && payment.behaviour === 'hang';
+        return { about: payment.id, status, body, entries: ledger.entriesOf(step), hangs };
+      },
+      stripeError,
+    );
   const found = (body: unknown) => ({ status: 200, body });
   return [
     {

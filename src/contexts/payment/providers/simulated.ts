@@ -6,6 +6,7 @@ import { checkWebhookSignature, SignatureRefused } from '../../../platform/webho
 import { type PaymentProvider, type ProviderPayment, WebhookRefused } from '../provider.ts';
 import { providerStatus } from '../provider-state.ts';
 import { withRefund } from '../with-refund.ts';
+import { isDefiniteNo, notMade } from './not-made.ts';
 
 export interface SimulatedProviderSettings {
   /** Of the simulator: `http://127.0.0.1:4010`. */
@@ -42,24 +43,35 @@ export function createSimulatedProvider(settings: SimulatedProviderSettings): Pa
   const { url, apiKey, webhookSecret, party, clock = systemClock } = settings;
   const api = new JsonApi(party, url, apiKey);
 
-  const change = (operation: string, path: string, idempotencyKey: string, body: unknown) => {
+  const change = (
+    operation: string,
+    path: string,
+    idempotencyKey: string,
+    body: unknown,
+    refused: (answer: ApiAnswer, code: string) => ProviderPayment | undefined = () => undefined,
+  ) => {
     const request: ApiRequest = { operation, method: 'POST', path, idempotencyKey, body };
-    return api.ask(request, (answer) => paymentOf(answer) ?? throwing(api.refusal(request, answer)));
+    return api.ask(request, (answer) => {
+      const told = paymentOf(answer);
+      if (told !== undefined) return told;
+      const refusal = api.refusal(request, answer);
+      return refused(answer, refusal.code) ?? throwing(refusal);
+    });
   };
   const one = (providerRef: string) => `/v1/payments/${encodeURIComponent(providerRef)}`;
 
   return {
     name: 'simulated',
-    authorise: ({ paymentId, orderId, amount, token }) =>
-      change('authorise', '/v1/payments', `${paymentId}:authorise`, {
-        reference: paymentId,
-        ...amount,
-        token,
-        metadata: { paymentId, orderId },
-      }),
+    authorise({ paymentId, orderId, amount, token }) {
+      const body = { reference: paymentId, ...amount, token, metadata: { paymentId, orderId } };
+      return change('authorise', '/v1/payments', `${paymentId}:authorise`, body, ({ status }, code) =>
+        isDefiniteNo(status) ? notMade(paymentId, amount, code) : undefined,
+      );
+    },
     capture: ({ paymentId, providerRef, amount: { amountMinor } }) =>
       change('capture', `${one(providerRef)}/capture`, `${paymentId}:capture`, { amountMinor }),
-    cancel: ({ paymentId, providerRef }) => change('cancel', `${one(providerRef)}/cancel`, `${paymentId}:cancel`, {}),
+    cancel: ({ paymentId, providerRef, seen }) =>
+      change('cancel', `${one(providerRef)}/cancel`, `${paymentId}:cancel:${seen}`, {}),
     async refund({ paymentId, providerRef, refundId, amount: { amountMinor } }) {
       const body = { reference: refundId, amountMinor };
       const payment = await change('refund', `${one(providerRef)}/refunds`, `${paymentId}:refund:${refundId}`, body);

@@ -9,7 +9,7 @@ import {
   type ProviderWebhook,
   WebhookRefused,
 } from '../provider.ts';
-import { UNKNOWN_REF } from '../provider-state.ts';
+import { isDefiniteNo, notMade } from './not-made.ts';
 
 /** What Stripe says, in our words. */
 
@@ -54,26 +54,25 @@ export function hasRefunds({ status }: Stripe.PaymentIntent): boolean {
   return status === 'succeeded';
 }
 
-/** A card that was declined, or a token that Stripe does not know: a no, which Stripe throws. */
+/** A card that was declined, a token that Stripe does not know, or what it does not take: a no, which Stripe throws. */
 export function failedPayment(error: unknown, paymentId: string, amount: Money): ProviderPayment | undefined {
-  const { StripeCardError, StripeInvalidRequestError } = Stripe.errors;
-  if (error instanceof StripeCardError) {
-    const { payment_intent: intent, decline_code: declineCode, code } = error;
-    const failureReason = declineCode ?? code ?? 'card_declined';
-    return intent === undefined
-      ? notMade(paymentId, amount, failureReason)
-      : { ...paymentOf(intent), status: intent.status === 'canceled' ? 'cancelled' : 'declined', failureReason };
-  }
-  const isToken =
-    error instanceof StripeInvalidRequestError &&
-    error.code === 'resource_missing' &&
-    /^payment_method/.test(error.param ?? '');
-  return isToken ? notMade(paymentId, amount, 'unknown_token') : undefined;
+  if (!isRefused(error)) return undefined;
+  const { payment_intent: intent, decline_code: declineCode, code, type, param } = error;
+  const isToken = code === 'resource_missing' && /^payment_method/.test(param ?? '');
+  // Stripe's own package puts an empty decline_code where there is none.
+  const failureReason = isToken ? 'unknown_token' : declineCode || code || type;
+  if (intent === undefined) return notMade(paymentId, amount, failureReason);
+  const told = paymentOf(intent);
+  // With a card that was declined; otherwise it stands as it stands.
+  if (!(error instanceof Stripe.errors.StripeCardError)) return told;
+  return { ...told, status: told.status === 'cancelled' ? 'cancelled' : 'declined', failureReason };
 }
 
-function notMade(paymentId: string, amount: Money, failureReason: string): ProviderPayment {
-  const nothing = { refundedMinor: 0, refunds: [], nextAction: null };
-  return { providerRef: UNKNOWN_REF, paymentId, status: 'failed', amount, failureReason, ...nothing };
+/** Some of Stripe's 400 say nothing of the payment: something else came with the key, or it was asked too often. */
+function isRefused(error: unknown): error is Stripe.errors.StripeError {
+  const { StripeError, StripeIdempotencyError, StripeRateLimitError } = Stripe.errors;
+  if (error instanceof StripeIdempotencyError || error instanceof StripeRateLimitError) return false;
+  return error instanceof StripeError && isDefiniteNo(error.statusCode);
 }
 
 export function refundOf({ id, amount, status, metadata }: Stripe.Refund): ProviderRefund {

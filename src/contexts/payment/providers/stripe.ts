@@ -23,6 +23,8 @@ export interface StripeProviderSettings {
 const LOOK_BACK_S = 900;
 const LONGEST_LOOK_BACK = 500;
 const SOCKET_GRACE_MS = 500;
+/** So many answers of 500 to one step are passed over. */
+const MOST_KEPT_FAULTS = 20;
 const WITH_CHARGE = { expand: ['latest_charge'] };
 
 /** Takes payments at Stripe, by payment intents with manual capture. */
@@ -45,10 +47,10 @@ export function createStripeProvider(settings: StripeProviderSettings): PaymentP
   }
 
   /** A step that the payment's state does not allow any more is answered with how it stands. */
-  const step = (operation: string, providerRef: string, work: () => Promise<unknown>) =>
+  const step = (operation: string, providerRef: string, key: string, work: Keyed) =>
     ask(operation, async () => {
       try {
-        await work();
+        await pastKeptFaults(key, work);
       } catch (error) {
         if (!isWrongState(error)) throw error;
       }
@@ -70,16 +72,12 @@ export function createStripeProvider(settings: StripeProviderSettings): PaymentP
         }
       }),
     capture: ({ paymentId, providerRef, amount }) =>
-      step('capture', providerRef, () =>
-        stripe.paymentIntents.capture(
-          providerRef,
-          { amount_to_capture: amount.amountMinor },
-          { idempotencyKey: `${paymentId}:capture` },
-        ),
+      step('capture', providerRef, `${paymentId}:capture`, (options) =>
+        stripe.paymentIntents.capture(providerRef, { amount_to_capture: amount.amountMinor }, options),
       ),
-    cancel: ({ paymentId, providerRef }) =>
-      step('cancel', providerRef, () =>
-        stripe.paymentIntents.cancel(providerRef, {}, { idempotencyKey: `${paymentId}:cancel` }),
+    cancel: ({ paymentId, providerRef, seen }) =>
+      step('cancel', providerRef, `${paymentId}:cancel:${seen}`, (options) =>
+        stripe.paymentIntents.cancel(providerRef, {}, options),
       ),
     refund: ({ paymentId, providerRef, refundId, amount: { amountMinor } }) =>
       ask('refund', async () => {
@@ -155,7 +153,35 @@ function creation({
   ];
 }
 
-/** By our reference, which is in its metadata. The search of Stripe runs behind by up to a minute; the list does not. */
+type Keyed = (options: Stripe.RequestOptions) => Promise<unknown>;
+
+/**
+ * Stripe keeps a 500 as well, and answers with it whenever it is asked with the same key: so it is asked with another
+ * one. Only for steps that the payment's state lets happen once, whatever the key: never to authorise or to refund.
+ */
+async function pastKeptFaults(key: string, work: Keyed): Promise<void> {
+  for (let kept = 0; ; kept += 1) {
+    try {
+      await work({ idempotencyKey: kept === 0 ? key : `${key}:${kept}` });
+      return;
+    } catch (error) {
+      if (kept === MOST_KEPT_FAULTS || !isKeptFault(error)) throw error;
+    }
+  }
+}
+
+function isKeptFault(error: unknown): boolean {
+  if (!(error instanceof Stripe.errors.StripeError)) return false;
+  const { statusCode = 0, headers } = error;
+  return statusCode >= 500 && headers?.['idempotent-replayed'] === 'true';
+}
+
+/**
+ * By our reference, which is in its metadata. The search of Stripe runs behind by up to a minute; the list does not.
+ *
+ * One of them: there are two only where it was authorised again without the first being found, after Stripe had forgotten
+ * the key. Then it is the newest. Where the other one is known of, that is a `ProviderDisagrees`: a person has to look.
+ */
 async function intentOf(stripe: Stripe, paymentId: string, now: Date): Promise<Stripe.PaymentIntent | undefined> {
   if (!/^[\w-]+$/.test(paymentId)) return undefined;
   const { data } = await stripe.paymentIntents.search({ query: `metadata['paymentId']:'${paymentId}'`, limit: 1 });
