@@ -16,8 +16,8 @@ export function maskErrorWith(logger: Logger): (error: unknown) => GraphQLError 
     const place = error instanceof GraphQLError ? placeOf(error) : {};
     const cause = error instanceof GraphQLError ? (error.originalError ?? error) : error;
     if (cause instanceof GraphQLError) {
-      // Yoga repeats a body there that is no JSON, whole.
-      delete cause.extensions['originalError'];
+      // Yoga repeats a body here that is no JSON, whole; that there is one says to it that the status is 400.
+      if ('originalError' in cause.extensions) cause.extensions['originalError'] = { name: 'SyntaxError' };
       if (cause.extensions['code'] !== undefined)
         return cause === error ? cause : new GraphQLError(cause.message, { ...place, extensions: cause.extensions });
       // graphql-js itself: variables that do not fit their types.
