@@ -26,7 +26,7 @@ import { describeEachStore } from '../support/stores.ts';
 import { within } from '../support/within.ts';
 
 /** An embedded store shares its process with the server, and takes fewer in the same time. */
-const CUSTOMERS = { pglite: 70, postgresql: 150 };
+const CUSTOMERS = { pglite: 120, postgresql: 300 };
 const AT_ONCE = 32;
 const SKUS = Array.from({ length: 12 }, (_, at) => `SKU-${at}`);
 const STOCK = 100_000;
