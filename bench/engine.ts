@@ -5,10 +5,10 @@ import {
   type CommandDefinition,
   type CommandOf,
   defineCommand,
-} from '../src/eventsourcing/aggregate.ts';
-import { personal } from '../src/eventsourcing/codec.ts';
+} from '../src/eventsourcing/commands/aggregate.ts';
 import { Engine } from '../src/eventsourcing/engine.ts';
-import { defineEvent, type EventDefinition, type EventOf } from '../src/eventsourcing/event.ts';
+import { personal } from '../src/eventsourcing/log/codec.ts';
+import { defineEvent, type EventDefinition, type EventOf } from '../src/eventsourcing/log/event.ts';
 import { systemClock } from '../src/platform/clock.ts';
 import { type DatabaseSettings, openDatabase } from '../src/platform/database.ts';
 import { randomIds } from '../src/platform/ids.ts';

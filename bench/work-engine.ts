@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Actor } from '../src/eventsourcing/actor.ts';
-import { type Aggregate, type CommandOf, defineCommand } from '../src/eventsourcing/aggregate.ts';
-import type { Decider } from '../src/eventsourcing/decider.ts';
+import { type Aggregate, type CommandOf, defineCommand } from '../src/eventsourcing/commands/aggregate.ts';
+import type { Decider } from '../src/eventsourcing/commands/decider.ts';
 import { Engine } from '../src/eventsourcing/engine.ts';
-import { defineEvent, type EventOf, type RecordedEvent } from '../src/eventsourcing/event.ts';
-import type { ProcessEffect, ProcessManager, ProcessStepView } from '../src/eventsourcing/process-manager.ts';
+import { defineEvent, type EventOf, type RecordedEvent } from '../src/eventsourcing/log/event.ts';
+import type { ProcessEffect, ProcessManager, ProcessStepView } from '../src/eventsourcing/processes/process-manager.ts';
 import { type Clock, systemClock } from '../src/platform/clock.ts';
 import { type Database, type DatabaseSettings, openDatabase } from '../src/platform/database.ts';
 import { randomIds } from '../src/platform/ids.ts';

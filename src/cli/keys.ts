@@ -1,6 +1,11 @@
 import process from 'node:process';
 import { InvalidSettings, readSettings, type Settings } from '../config.ts';
-import { type Rotated, type RotationParts, rotateMasterKey, rotateSubjectKeys } from '../eventsourcing/key-rotation.ts';
+import {
+  type Rotated,
+  type RotationParts,
+  rotateMasterKey,
+  rotateSubjectKeys,
+} from '../eventsourcing/keys/key-rotation.ts';
 import { createLogger } from '../platform/logger.ts';
 import { adoptNextMasterKey, makeNextMasterKey } from '../platform/master-key.ts';
 import { counted } from './counted.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { InvalidSettings } from '../config.ts';
-import { WrongMasterKey } from '../eventsourcing/key-ring.ts';
-import { CannotRotate } from '../eventsourcing/key-rotation.ts';
+import { WrongMasterKey } from '../eventsourcing/keys/key-ring.ts';
+import { CannotRotate } from '../eventsourcing/keys/key-rotation.ts';
 import { isDatabaseAway, refusalOf } from '../platform/failures.ts';
 import { FolderInUse } from '../platform/folder-lock.ts';
 import { NoMasterKey } from '../platform/master-key.ts';

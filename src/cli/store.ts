@@ -1,6 +1,6 @@
 import type { Settings } from '../config.ts';
-import { KeyRing } from '../eventsourcing/key-ring.ts';
-import { rotateMasterKey } from '../eventsourcing/key-rotation.ts';
+import { KeyRing } from '../eventsourcing/keys/key-ring.ts';
+import { rotateMasterKey } from '../eventsourcing/keys/key-rotation.ts';
 import { type Database, openDatabase } from '../platform/database.ts';
 import type { Logger } from '../platform/logger.ts';
 import { adoptNextMasterKey, type KnownMasterKeys, loadMasterKeys } from '../platform/master-key.ts';

@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { z } from 'zod';
-import { type CauseId, causationSteps } from '../eventsourcing/causation.ts';
-import { TooMuchToTrace, trace as traceCauses } from '../eventsourcing/causes.ts';
+import { type CauseId, causationSteps } from '../eventsourcing/history/causation.ts';
+import { TooMuchToTrace, trace as traceCauses } from '../eventsourcing/history/causes.ts';
 import { parseGlobalId } from '../graphql/global-id.ts';
 import { isUuid } from '../platform/column-values.ts';
 import { adviceFor, CannotAsk, endpointOptions } from './endpoint.ts';

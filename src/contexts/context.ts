@@ -1,5 +1,5 @@
-import type { Aggregate } from '../eventsourcing/aggregate.ts';
-import type { Projection } from '../eventsourcing/projection.ts';
+import type { Aggregate } from '../eventsourcing/commands/aggregate.ts';
+import type { Projection } from '../eventsourcing/projections/projection.ts';
 import type { SchemaKit } from '../graphql/schema-kit.ts';
 import type { SharedTypes } from './shared-types.ts';
 

@@ -1,5 +1,5 @@
 import type { ObjectRef, OutputRef } from '@pothos/core';
-import type { Receipt } from '../eventsourcing/command.ts';
+import type { Receipt } from '../eventsourcing/commands/command.ts';
 import type { BuilderTypes } from '../graphql/builder.ts';
 import type { RequestContext } from '../graphql/context.ts';
 import type { ValueTypes } from '../graphql/events.ts';

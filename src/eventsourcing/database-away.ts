@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDatabaseAway } from '../platform/failures.ts';
-import { OutcomeUnknown } from './command.ts';
+import { OutcomeUnknown } from './commands/command.ts';
 
 /** How long a database that went away is waited for before the callers are told. */
 const RECOVERY_MS = 10_000;

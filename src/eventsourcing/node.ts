@@ -4,8 +4,8 @@ import type { SqlClient } from '../platform/database.ts';
 import { isDatabaseAway } from '../platform/failures.ts';
 import type { Ids } from '../platform/ids.ts';
 import type { Logger } from '../platform/logger.ts';
-import { type CheckpointRow, checkpointRow } from './checkpoints.ts';
-import type { LogFollower } from './log-follower.ts';
+import { type CheckpointRow, checkpointRow } from './followers/checkpoints.ts';
+import type { LogFollower } from './followers/log-follower.ts';
 
 const JOIN = `
   INSERT INTO nodes (id, expires_at, master_key_ids)

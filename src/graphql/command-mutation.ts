@@ -1,6 +1,6 @@
 import type { InputObjectRef, ObjectRef } from '@pothos/core';
 import { z } from 'zod';
-import type { CommandDefinition } from '../eventsourcing/aggregate.ts';
+import type { CommandDefinition } from '../eventsourcing/commands/aggregate.ts';
 import {
   type CommandOutcome,
   type CommandRequest,
@@ -9,9 +9,9 @@ import {
   Overloaded,
   type Receipt,
   type Schedule,
-} from '../eventsourcing/command.ts';
-import { UnreadableEvent } from '../eventsourcing/event.ts';
-import { commandNotDone, validationFailed, versionConflict } from '../eventsourcing/rejection.ts';
+} from '../eventsourcing/commands/command.ts';
+import { commandNotDone, validationFailed, versionConflict } from '../eventsourcing/commands/rejection.ts';
+import { UnreadableEvent } from '../eventsourcing/log/event.ts';
 import type { BuilderTypes, SchemaBuilderOf } from './builder.ts';
 import type { RequestContext } from './context.ts';
 import { fault } from './faults.ts';

@@ -1,7 +1,7 @@
 import type { OutputRef } from '@pothos/core';
 import { z } from 'zod';
 import { type Actor, AUDIENCES, actsForStaff, isAudience, isThemselvesOrStaff } from '../eventsourcing/actor.ts';
-import type { EventDefinition, RecordedEvent } from '../eventsourcing/event.ts';
+import type { EventDefinition, RecordedEvent } from '../eventsourcing/log/event.ts';
 import type { ActorRef } from './actor.ts';
 import type { SchemaBuilderOf } from './builder.ts';
 import { encodeGlobalId } from './global-id.ts';

@@ -1,8 +1,8 @@
 import type { ObjectRef } from '@pothos/core';
-import type { RecordedEvent } from '../eventsourcing/event.ts';
-import type { LiveChange } from '../eventsourcing/live-subscription.ts';
-import { PositionUnknown } from '../eventsourcing/position.ts';
-import type { ProjectedRow, Projection } from '../eventsourcing/projection.ts';
+import type { LiveChange } from '../eventsourcing/live/live-subscription.ts';
+import type { RecordedEvent } from '../eventsourcing/log/event.ts';
+import { PositionUnknown } from '../eventsourcing/log/position.ts';
+import type { ProjectedRow, Projection } from '../eventsourcing/projections/projection.ts';
 import type { BuilderTypes, SchemaBuilderOf } from './builder.ts';
 import type { RequestContext } from './context.ts';
 import type { EventInterface } from './events.ts';

@@ -1,4 +1,4 @@
-import type { CommandStatus, Receipt } from '../eventsourcing/command.ts';
+import type { CommandStatus, Receipt } from '../eventsourcing/commands/command.ts';
 import type { SchemaBuilderOf } from './builder.ts';
 
 /** A command whose outcome is known, or one that is still under way. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { RecordedEvent } from '../eventsourcing/event.ts';
-import type { FieldProblem, Rejection } from '../eventsourcing/rejection.ts';
+import type { FieldProblem, Rejection } from '../eventsourcing/commands/rejection.ts';
+import type { RecordedEvent } from '../eventsourcing/log/event.ts';
 import type { SchemaBuilderOf } from './builder.ts';
 import type { EventInterface } from './events.ts';
 import type { addReceipt, ReceiptShape } from './receipt.ts';

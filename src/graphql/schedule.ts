@@ -1,4 +1,4 @@
-import type { Schedule } from '../eventsourcing/command.ts';
+import type { Schedule } from '../eventsourcing/commands/command.ts';
 import { withinYears } from '../platform/column-values.ts';
 import type { SchemaBuilderOf } from './builder.ts';
 

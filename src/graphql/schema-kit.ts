@@ -1,7 +1,7 @@
 import type { ObjectRef } from '@pothos/core';
-import type { Aggregate } from '../eventsourcing/aggregate.ts';
-import type { EventDefinition } from '../eventsourcing/event.ts';
-import type { ProjectedRow } from '../eventsourcing/projection.ts';
+import type { Aggregate } from '../eventsourcing/commands/aggregate.ts';
+import type { EventDefinition } from '../eventsourcing/log/event.ts';
+import type { ProjectedRow } from '../eventsourcing/projections/projection.ts';
 import { addActor } from './actor.ts';
 import { type BuilderTypes, createBuilder } from './builder.ts';
 import { addCommandMutation, type CommandMutation } from './command-mutation.ts';

@@ -1,6 +1,6 @@
-import { Overloaded } from '../eventsourcing/command.ts';
-import type { ProjectedRow, Projection } from '../eventsourcing/projection.ts';
-import type { PointInTime } from '../eventsourcing/time-travel.ts';
+import { Overloaded } from '../eventsourcing/commands/command.ts';
+import type { PointInTime } from '../eventsourcing/history/time-travel.ts';
+import type { ProjectedRow, Projection } from '../eventsourcing/projections/projection.ts';
 import { isColumnText } from '../platform/column-values.ts';
 import type { SchemaBuilderOf } from './builder.ts';
 import type { RequestContext } from './context.ts';

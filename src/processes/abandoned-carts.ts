@@ -6,8 +6,13 @@ import {
   cartSourcesOf,
   cartStreamOf,
 } from '../contexts/cart/messages.ts';
-import { defineEvent, type EventOf } from '../eventsourcing/event.ts';
-import type { ProcessEffect, ProcessInput, ProcessManager, ProcessStepView } from '../eventsourcing/process-manager.ts';
+import { defineEvent, type EventOf } from '../eventsourcing/log/event.ts';
+import type {
+  ProcessEffect,
+  ProcessInput,
+  ProcessManager,
+  ProcessStepView,
+} from '../eventsourcing/processes/process-manager.ts';
 
 const cartVersion = z.number().int().describe('The newest version of the cart that is known of.');
 const until = z.iso.datetime().meta({ description: 'When the cart is abandoned, if it is not changed.' });

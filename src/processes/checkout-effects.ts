@@ -1,7 +1,7 @@
 import { PAYMENT_TIMED_OUT } from '../contexts/ordering/messages.ts';
 import { paymentDeclined } from '../contexts/rejections.ts';
-import type { ProcessEffect } from '../eventsourcing/process-manager.ts';
-import { illegalState } from '../eventsourcing/rejection.ts';
+import { illegalState } from '../eventsourcing/commands/rejection.ts';
+import type { ProcessEffect } from '../eventsourcing/processes/process-manager.ts';
 import type { CheckoutEvent } from './checkout-events.ts';
 import { PAYMENT_TIMER } from './checkout-failures.ts';
 import { isForgotten } from './checkout-messages.ts';

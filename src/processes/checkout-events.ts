@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { address, currency, discount, emailAddress, money, orderedLine } from '../contexts/values.ts';
-import { personal } from '../eventsourcing/codec.ts';
-import { defineEvent, type EventOf } from '../eventsourcing/event.ts';
-import { storedRejection } from '../eventsourcing/rejection.ts';
+import { storedRejection } from '../eventsourcing/commands/rejection.ts';
+import { personal } from '../eventsourcing/log/codec.ts';
+import { defineEvent, type EventOf } from '../eventsourcing/log/event.ts';
 import { CHECKOUT_STEPS } from './checkout-steps.ts';
 
 /** What the checkout of an order remembers. */

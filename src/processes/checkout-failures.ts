@@ -1,6 +1,6 @@
 import { CANCELLED_BY_CUSTOMER, PAYMENT_TIMED_OUT } from '../contexts/ordering/messages.ts';
-import type { CommandRefusal, ProcessContext, ProcessInput } from '../eventsourcing/process-manager.ts';
-import type { Rejection } from '../eventsourcing/rejection.ts';
+import type { Rejection } from '../eventsourcing/commands/rejection.ts';
+import type { CommandRefusal, ProcessContext, ProcessInput } from '../eventsourcing/processes/process-manager.ts';
 import type { CheckoutEvent } from './checkout-events.ts';
 import { cancellationRefused, cancelled } from './checkout-messages.ts';
 import { nextRefundId, retryTime } from './checkout-retries.ts';

@@ -5,7 +5,7 @@ import type { OrderRequest } from '../contexts/ordering/messages.ts';
 import { CANCELLED_BY_CUSTOMER } from '../contexts/ordering/messages.ts';
 import type { PaymentRequest } from '../contexts/payment/messages.ts';
 import type { ShipmentRequest } from '../contexts/shipping/messages.ts';
-import { idCausedBy } from '../eventsourcing/effect-work.ts';
+import { idCausedBy } from '../eventsourcing/processes/effect-work.ts';
 import type { Checkout } from './checkout-state.ts';
 import type { CheckoutStep } from './checkout-steps.ts';
 

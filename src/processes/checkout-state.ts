@@ -1,5 +1,5 @@
 import type { Address, Discount, Money, OrderedLine } from '../contexts/values.ts';
-import type { Rejection } from '../eventsourcing/rejection.ts';
+import type { Rejection } from '../eventsourcing/commands/rejection.ts';
 import type { CheckoutData, CheckoutEvent } from './checkout-events.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { ProcessStatus, ProcessStepView } from '../eventsourcing/process-manager.ts';
+import type { ProcessStatus, ProcessStepView } from '../eventsourcing/processes/process-manager.ts';
 import type { CheckoutEvent } from './checkout-events.ts';
 
 /** What happens beside the main way changes nothing of how far the whole has come. */

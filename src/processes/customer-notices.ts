@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { type Notice, notice } from '../contexts/notification/messages.ts';
-import { personal } from '../eventsourcing/codec.ts';
-import { defineEvent, type EventOf } from '../eventsourcing/event.ts';
-import type { ProcessStepView } from '../eventsourcing/process-manager.ts';
+import { personal } from '../eventsourcing/log/codec.ts';
+import { defineEvent, type EventOf } from '../eventsourcing/log/event.ts';
+import type { ProcessStepView } from '../eventsourcing/processes/process-manager.ts';
 
 /** What telling customers remembers, and how it looks to whoever watches it. */
 

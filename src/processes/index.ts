@@ -1,5 +1,5 @@
-import type { EventDefinition } from '../eventsourcing/event.ts';
-import type { ProcessManager } from '../eventsourcing/process-manager.ts';
+import type { EventDefinition } from '../eventsourcing/log/event.ts';
+import type { ProcessManager } from '../eventsourcing/processes/process-manager.ts';
 import { abandonedCarts } from './abandoned-carts.ts';
 import { checkout } from './checkout.ts';
 import { mergingCarts } from './merging-carts.ts';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { currency, movedLine } from '../contexts/values.ts';
 import { ACTOR_KINDS } from '../eventsourcing/actor.ts';
-import { defineEvent, type EventOf } from '../eventsourcing/event.ts';
-import type { ProcessStepView } from '../eventsourcing/process-manager.ts';
-import { storedRejection } from '../eventsourcing/rejection.ts';
+import { storedRejection } from '../eventsourcing/commands/rejection.ts';
+import { defineEvent, type EventOf } from '../eventsourcing/log/event.ts';
+import type { ProcessStepView } from '../eventsourcing/processes/process-manager.ts';
 
 /** What merging carts remembers, and how it looks to whoever watches it. */
 

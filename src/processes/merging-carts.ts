@@ -1,14 +1,14 @@
 import { type CartMessage, type CartRequest, cartMessage, cartSourcesOf } from '../contexts/cart/messages.ts';
 import type { MovedLine } from '../contexts/values.ts';
 import type { Actor } from '../eventsourcing/actor.ts';
+import type { Rejection } from '../eventsourcing/commands/rejection.ts';
 import type {
   CommandRefusal,
   ProcessContext,
   ProcessEffect,
   ProcessInput,
   ProcessManager,
-} from '../eventsourcing/process-manager.ts';
-import type { Rejection } from '../eventsourcing/rejection.ts';
+} from '../eventsourcing/processes/process-manager.ts';
 import { type MergeEvent, mergeEvents, viewOfMerge } from './merge-events.ts';
 import { rejectionOf } from './refusals.ts';
 

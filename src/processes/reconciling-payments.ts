@@ -5,8 +5,13 @@ import {
   paymentMessage,
   paymentSourcesOf,
 } from '../contexts/payment/messages.ts';
-import { defineEvent, type EventOf } from '../eventsourcing/event.ts';
-import type { ProcessEffect, ProcessInput, ProcessManager, ProcessStepView } from '../eventsourcing/process-manager.ts';
+import { defineEvent, type EventOf } from '../eventsourcing/log/event.ts';
+import type {
+  ProcessEffect,
+  ProcessInput,
+  ProcessManager,
+  ProcessStepView,
+} from '../eventsourcing/processes/process-manager.ts';
 
 const open = z.array(z.string()).describe('What is waited for: PAYMENT, or REFUND with its id.');
 const nextAt = z.iso.datetime().meta({ description: 'When the provider is asked, if nothing is heard.' });

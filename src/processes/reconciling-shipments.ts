@@ -5,8 +5,8 @@ import {
   shipmentMessage,
   shipmentSourcesOf,
 } from '../contexts/shipping/messages.ts';
-import { defineEvent, type EventOf } from '../eventsourcing/event.ts';
-import type { ProcessEffect, ProcessManager, ProcessStepView } from '../eventsourcing/process-manager.ts';
+import { defineEvent, type EventOf } from '../eventsourcing/log/event.ts';
+import type { ProcessEffect, ProcessManager, ProcessStepView } from '../eventsourcing/processes/process-manager.ts';
 
 const waitMs = z.number().int().describe('How long it is waited until then, in milliseconds.');
 const nextAt = z.iso.datetime().meta({ description: 'When the carrier is asked, if nothing is heard.' });

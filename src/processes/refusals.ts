@@ -1,5 +1,5 @@
-import type { CommandRefusal } from '../eventsourcing/process-manager.ts';
-import { illegalState, isStored, type Rejection } from '../eventsourcing/rejection.ts';
+import { illegalState, isStored, type Rejection } from '../eventsourcing/commands/rejection.ts';
+import type { CommandRefusal } from '../eventsourcing/processes/process-manager.ts';
 
 const WHAT_HAPPENED: Readonly<Record<CommandRefusal['status'], string>> = {
   REJECTED: 'was refused',

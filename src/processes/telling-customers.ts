@@ -1,7 +1,7 @@
 import type { Notice, NotificationRequest } from '../contexts/notification/messages.ts';
 import { type OrderMessage, orderMessage, orderSourcesOf, PAYMENT_TIMED_OUT } from '../contexts/ordering/messages.ts';
-import { idCausedBy } from '../eventsourcing/effect-work.ts';
-import type { ProcessContext, ProcessEffect, ProcessManager } from '../eventsourcing/process-manager.ts';
+import { idCausedBy } from '../eventsourcing/processes/effect-work.ts';
+import type { ProcessContext, ProcessEffect, ProcessManager } from '../eventsourcing/processes/process-manager.ts';
 import { type NoticeEvent, noticeEvents, viewOfNotice } from './customer-notices.ts';
 
 /** Whom to tell of an order, once it is placed. `email` is null where it is forgotten. */

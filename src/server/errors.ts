@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import { UnreadableEvent } from '../eventsourcing/event.ts';
+import { UnreadableEvent } from '../eventsourcing/log/event.ts';
 import { isDatabaseAway } from '../platform/failures.ts';
 import type { Logger } from '../platform/logger.ts';
 

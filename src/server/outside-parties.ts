@@ -6,7 +6,7 @@ import { createStripeProvider } from '../contexts/payment/providers/stripe.ts';
 import type { Carrier } from '../contexts/shipping/carrier.ts';
 import { createSimulatedCarrier } from '../contexts/shipping/carriers/simulated.ts';
 import { createShippingPerformers } from '../contexts/shipping/performers.ts';
-import type { Performer } from '../eventsourcing/performer.ts';
+import type { Performer } from '../eventsourcing/commands/performer.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
 import { createMailer, type Mailer } from '../platform/mail.ts';

@@ -10,7 +10,7 @@ import {
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { z } from 'zod';
-import { RowParked } from '../eventsourcing/live-hub.ts';
+import { RowParked } from '../eventsourcing/live/live-hub.ts';
 import type { RequestContext } from '../graphql/context.ts';
 import { fault } from '../graphql/faults.ts';
 import { sharePayload } from './shared-payload.ts';

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { WebhookRefused } from '../contexts/webhook.ts';
-import { Contended, OutcomeUnknown, Overloaded } from '../eventsourcing/command.ts';
-import { idCausedBy } from '../eventsourcing/effect-work.ts';
+import { Contended, OutcomeUnknown, Overloaded } from '../eventsourcing/commands/command.ts';
 import type { Engine } from '../eventsourcing/engine.ts';
-import { streamIdOf } from '../eventsourcing/stream-id.ts';
+import { streamIdOf } from '../eventsourcing/log/stream-id.ts';
+import { idCausedBy } from '../eventsourcing/processes/effect-work.ts';
 import type { Logger } from '../platform/logger.ts';
 import { sendError, sendJson } from './http-body.ts';
 import type { OutsideParties } from './outside-parties.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { CommandRequest } from '../../src/eventsourcing/command.ts';
+import type { CommandRequest } from '../../src/eventsourcing/commands/command.ts';
 import type { Engine } from '../../src/eventsourcing/engine.ts';
 import { type Database, openDatabase } from '../../src/platform/database.ts';
 import { addProducts, Load } from '../support/cart-load.ts';

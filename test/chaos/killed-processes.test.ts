@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
+import type { RecordedEvent } from '../../src/eventsourcing/log/event.ts';
 import { openDatabase } from '../../src/platform/database.ts';
 import { bundleScript, type ScriptFile } from '../support/bundle.ts';
 import { letterRows, queueRows } from '../support/queue.ts';

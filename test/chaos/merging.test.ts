@@ -3,7 +3,7 @@ import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
+import type { RecordedEvent } from '../../src/eventsourcing/log/event.ts';
 import { type Database, openDatabase } from '../../src/platform/database.ts';
 import { EUR_SKU, HEAVY_SKU, MERGE_KINDS, type Merge, MergeLoad, randomOf } from '../support/merge-load.ts';
 import { eventually, Operator } from '../support/operator.ts';

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
+import type { RecordedEvent } from '../../src/eventsourcing/log/event.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { addProducts, Load } from '../support/cart-load.ts';
 import { LiveWatcher } from '../support/live-watcher.ts';

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TracedCommand, TracedEvent } from '../../src/cli/trace/remote-causes.ts';
 import { sumText, treeText } from '../../src/cli/trace/tree-text.ts';
-import { causationOf } from '../../src/eventsourcing/causation.ts';
+import { causationOf } from '../../src/eventsourcing/history/causation.ts';
 import { issueToken } from '../../src/server/authentication.ts';
 import { Buyer } from '../support/buyer.ts';
 import { commandRow, insertCommands } from '../support/command-rows.ts';

@@ -3,7 +3,7 @@ import { type CartCommand, checkOutCart } from '../../src/contexts/cart/commands
 import { cartDecider } from '../../src/contexts/cart/decider.ts';
 import { type CartEvent, cartCheckOutStarted } from '../../src/contexts/cart/events.ts';
 import { type CartRow, cartDiscounts, cartProjection, totalOf } from '../../src/contexts/cart/projection.ts';
-import { protectedFields } from '../../src/eventsourcing/codec.ts';
+import { protectedFields } from '../../src/eventsourcing/log/codec.ts';
 import {
   ADDRESS,
   abandoned,

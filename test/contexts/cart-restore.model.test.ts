@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { cartDecider } from '../../src/contexts/cart/decider.ts';
 import type { CartLineRow, CartRow } from '../../src/contexts/cart/projection.ts';
 import type { Actor } from '../../src/eventsourcing/actor.ts';
-import { isRejection } from '../../src/eventsourcing/decider.ts';
-import { comparable, differences } from '../../src/eventsourcing/difference.ts';
+import { isRejection } from '../../src/eventsourcing/commands/decider.ts';
+import { comparable, differences } from '../../src/eventsourcing/history/difference.ts';
 import { applied } from '../support/apply-differences.ts';
 import {
   add,

@@ -4,7 +4,7 @@ import { cartDecider } from '../../src/contexts/cart/decider.ts';
 import type { CartEvent } from '../../src/contexts/cart/events.ts';
 import { MAX_LINES, MAX_QUANTITY } from '../../src/contexts/cart/policy.ts';
 import { type PastContents, restoreCart } from '../../src/contexts/cart/restore-commands.ts';
-import { isRejection } from '../../src/eventsourcing/decider.ts';
+import { isRejection } from '../../src/eventsourcing/commands/decider.ts';
 import {
   abandoned,
   add,

@@ -7,7 +7,7 @@ import { type CartFacts, productIn } from '../../src/contexts/cart/facts.ts';
 import { MAX_LINES, MAX_QUANTITY, mayUse } from '../../src/contexts/cart/policy.ts';
 import { type CartProductRow, cartProductProjection } from '../../src/contexts/cart/product-copy.ts';
 import { type CartRow, cartProjection } from '../../src/contexts/cart/projection.ts';
-import { isRejection } from '../../src/eventsourcing/decider.ts';
+import { isRejection } from '../../src/eventsourcing/commands/decider.ts';
 import {
   add,
   added,

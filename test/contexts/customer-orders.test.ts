@@ -3,7 +3,7 @@ import type { CartEvent } from '../../src/contexts/cart/events.ts';
 import { type CustomerOrderRow, customerOrderProjection } from '../../src/contexts/customers/order-copy.ts';
 import type { OrderEvent } from '../../src/contexts/ordering/events.ts';
 import type { PaymentEvent } from '../../src/contexts/payment/events.ts';
-import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
+import type { RecordedEvent } from '../../src/eventsourcing/log/event.ts';
 import { CART, checkOutStarted, OTHER_CART } from '../support/carts.ts';
 import { cancelled, orderStates, placed } from '../support/orders.ts';
 import * as payments from '../support/payments.ts';

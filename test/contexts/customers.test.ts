@@ -5,7 +5,7 @@ import { type CustomerEvent, customerEvents, customerForgotten } from '../../src
 import type { CustomerFacts } from '../../src/contexts/customers/facts.ts';
 import { customerProjection, customerRow } from '../../src/contexts/customers/projection.ts';
 import { personalDataState } from '../../src/contexts/shared-types.ts';
-import { protectedFields } from '../../src/eventsourcing/codec.ts';
+import { protectedFields } from '../../src/eventsourcing/log/codec.ts';
 import { given } from '../support/given.ts';
 import { recorded } from '../support/recorded.ts';
 

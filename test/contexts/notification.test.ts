@@ -12,8 +12,8 @@ import {
 } from '../../src/contexts/notification/projection.ts';
 import type { NotificationState } from '../../src/contexts/notification/state.ts';
 import { SYSTEM } from '../../src/eventsourcing/actor.ts';
-import { protectedFields } from '../../src/eventsourcing/codec.ts';
-import { type AnyEvent, isRejection } from '../../src/eventsourcing/decider.ts';
+import { type AnyEvent, isRejection } from '../../src/eventsourcing/commands/decider.ts';
+import { protectedFields } from '../../src/eventsourcing/log/codec.ts';
 import type { Mail, MailOutcome } from '../../src/platform/mail.ts';
 import { given } from '../support/given.ts';
 import { notices } from '../support/notices.ts';

@@ -18,8 +18,8 @@ import {
 import { operationsContext } from '../../src/contexts/operations/index.ts';
 import { type OpenLetters, sourceDecider } from '../../src/contexts/operations/source-decider.ts';
 import { type Actor, SYSTEM } from '../../src/eventsourcing/actor.ts';
-import type { CommandRecord } from '../../src/eventsourcing/command-records.ts';
-import type { DeadLetter } from '../../src/eventsourcing/dead-letters.ts';
+import type { CommandRecord } from '../../src/eventsourcing/commands/command-records.ts';
+import type { DeadLetter } from '../../src/eventsourcing/followers/dead-letters.ts';
 import { customer, GUEST, given, STAFF } from '../support/given.ts';
 
 const NOW = new Date('2030-01-31T12:00:00.000Z');

@@ -3,8 +3,8 @@ import type { OrderEvent } from '../../src/contexts/ordering/events.ts';
 import { type OrderRow, orderProjection, orderRow } from '../../src/contexts/ordering/projection.ts';
 import type { PaymentEvent } from '../../src/contexts/payment/events.ts';
 import type { ShipmentEvent } from '../../src/contexts/shipping/events.ts';
-import { protectedFields } from '../../src/eventsourcing/codec.ts';
-import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
+import { protectedFields } from '../../src/eventsourcing/log/codec.ts';
+import type { RecordedEvent } from '../../src/eventsourcing/log/event.ts';
 import { ADDRESS, CART, price } from '../support/carts.ts';
 import {
   cancelled,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { orderDecider } from '../../src/contexts/ordering/decider.ts';
 import type { OrderEvent } from '../../src/contexts/ordering/events.ts';
-import { isRejection } from '../../src/eventsourcing/decider.ts';
+import { isRejection } from '../../src/eventsourcing/commands/decider.ts';
 import { ORDER, price } from '../support/carts.ts';
 import { customer, given } from '../support/given.ts';
 import {

@@ -3,7 +3,7 @@ import { addProduct, type ProductCommand } from '../../src/contexts/catalog/comm
 import type { ProductEvent } from '../../src/contexts/catalog/events.ts';
 import { productDecider } from '../../src/contexts/catalog/product-decider.ts';
 import { type ProductRow, productProjection } from '../../src/contexts/catalog/projection.ts';
-import type { AnyEvent } from '../../src/eventsourcing/decider.ts';
+import type { AnyEvent } from '../../src/eventsourcing/commands/decider.ts';
 import { given } from '../support/given.ts';
 import { recorded } from '../support/recorded.ts';
 

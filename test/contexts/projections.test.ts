@@ -7,8 +7,8 @@ import {
 } from '../../src/contexts/operations/projection-commands.ts';
 import { projectionDecider } from '../../src/contexts/operations/projection-decider.ts';
 import { type ProjectionEvent, projectionEvents } from '../../src/contexts/operations/projection-events.ts';
-import type { ProjectionState } from '../../src/eventsourcing/projection-states.ts';
-import type { RebuildRow, RebuildStatus } from '../../src/eventsourcing/rebuild-store.ts';
+import type { ProjectionState } from '../../src/eventsourcing/projections/projection-states.ts';
+import type { RebuildRow, RebuildStatus } from '../../src/eventsourcing/projections/rebuild-store.ts';
 import { given } from '../support/given.ts';
 
 const NAME = 'cart.carts';

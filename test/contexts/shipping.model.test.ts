@@ -6,8 +6,8 @@ import { shipmentDecider } from '../../src/contexts/shipping/decider.ts';
 import { shipmentEffectsOf } from '../../src/contexts/shipping/effects.ts';
 import type { ShipmentEvent } from '../../src/contexts/shipping/events.ts';
 import { createShippingPerformers } from '../../src/contexts/shipping/performers.ts';
-import { isRejection } from '../../src/eventsourcing/decider.ts';
-import type { Performer } from '../../src/eventsourcing/performer.ts';
+import { isRejection } from '../../src/eventsourcing/commands/decider.ts';
+import type { Performer } from '../../src/eventsourcing/commands/performer.ts';
 import { STAFF } from '../support/given.ts';
 import { advance, at, CARRIED, cancel, note, perform, request, requested, SHIPMENT } from '../support/shipments.ts';
 

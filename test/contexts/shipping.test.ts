@@ -7,7 +7,7 @@ import { advanceShipment, shipmentCommands } from '../../src/contexts/shipping/c
 import { shipmentDecider } from '../../src/contexts/shipping/decider.ts';
 import { shipmentEffectsOf } from '../../src/contexts/shipping/effects.ts';
 import { type ShipmentEvent, shipmentEvents } from '../../src/contexts/shipping/events.ts';
-import { isRejection } from '../../src/eventsourcing/decider.ts';
+import { isRejection } from '../../src/eventsourcing/commands/decider.ts';
 import { given } from '../support/given.ts';
 import {
   advance,

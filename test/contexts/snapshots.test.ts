@@ -4,9 +4,9 @@ import { z } from 'zod';
 import { cartContext } from '../../src/contexts/cart/index.ts';
 import { type Expiries, heapOf, listOf, withExpiry, withoutSoonest } from '../../src/contexts/catalog/expiries.ts';
 import { catalogContext } from '../../src/contexts/catalog/index.ts';
-import type { Aggregate } from '../../src/eventsourcing/aggregate.ts';
-import type { AnyCommand, AnyEvent } from '../../src/eventsourcing/decider.ts';
-import { isRejection } from '../../src/eventsourcing/decider.ts';
+import type { Aggregate } from '../../src/eventsourcing/commands/aggregate.ts';
+import type { AnyCommand, AnyEvent } from '../../src/eventsourcing/commands/decider.ts';
+import { isRejection } from '../../src/eventsourcing/commands/decider.ts';
 import { ANONYMOUS } from '../support/given.ts';
 import { adjust, at, commit, opened, release, reserve, restock } from '../support/stock.ts';
 

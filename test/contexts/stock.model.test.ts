@@ -5,7 +5,7 @@ import type { StockEvent } from '../../src/contexts/catalog/events.ts';
 import { type ProductRow, productProjection } from '../../src/contexts/catalog/projection.ts';
 import { stockDecider } from '../../src/contexts/catalog/stock-decider.ts';
 import { availableOf, type OpenStock, type StockState } from '../../src/contexts/catalog/stock-state.ts';
-import { isRejection } from '../../src/eventsourcing/decider.ts';
+import { isRejection } from '../../src/eventsourcing/commands/decider.ts';
 import { ANONYMOUS } from '../support/given.ts';
 import { recorded } from '../support/recorded.ts';
 import { adjust, at, commit, opened, release, reserve, restock } from '../support/stock.ts';

@@ -4,7 +4,7 @@ import { adjustStock, type StockCommand } from '../../src/contexts/catalog/comma
 import type { StockEvent } from '../../src/contexts/catalog/events.ts';
 import { stockDecider } from '../../src/contexts/catalog/stock-decider.ts';
 import { MAX_INT } from '../../src/contexts/values.ts';
-import { isRejection } from '../../src/eventsourcing/decider.ts';
+import { isRejection } from '../../src/eventsourcing/commands/decider.ts';
 import { given } from '../support/given.ts';
 
 const opened = (quantity: number): StockEvent => ({ type: 'StockOpened', data: { sku: 'A', quantity } });

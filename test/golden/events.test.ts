@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { z } from 'zod';
-import type { StorageCodec } from '../../src/eventsourcing/codec.ts';
-import { personal } from '../../src/eventsourcing/codec.ts';
-import { defineEvent, type RecordedEvent } from '../../src/eventsourcing/event.ts';
-import { EventLog } from '../../src/eventsourcing/event-log.ts';
+import type { StorageCodec } from '../../src/eventsourcing/log/codec.ts';
+import { personal } from '../../src/eventsourcing/log/codec.ts';
+import { defineEvent, type RecordedEvent } from '../../src/eventsourcing/log/event.ts';
+import { EventLog } from '../../src/eventsourcing/log/event-log.ts';
 import type { Database } from '../../src/platform/database.ts';
 import {
   type EventVersion,

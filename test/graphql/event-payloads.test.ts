@@ -2,7 +2,7 @@ import { GraphQLObjectType, graphql } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type Actor, SYSTEM } from '../../src/eventsourcing/actor.ts';
-import { defineEvent, type EventDefinition, type RecordedEvent } from '../../src/eventsourcing/event.ts';
+import { defineEvent, type EventDefinition, type RecordedEvent } from '../../src/eventsourcing/log/event.ts';
 import { addActor } from '../../src/graphql/actor.ts';
 import { createBuilder } from '../../src/graphql/builder.ts';
 import { addEventInterface, addEventType, addUnknownEvent } from '../../src/graphql/events.ts';

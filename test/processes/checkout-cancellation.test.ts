@@ -1,6 +1,6 @@
 import { describe, test } from 'vitest';
 import { paymentDeclined } from '../../src/contexts/rejections.ts';
-import { illegalState, notFound } from '../../src/eventsourcing/rejection.ts';
+import { illegalState, notFound } from '../../src/eventsourcing/commands/rejection.ts';
 import { ORDER } from '../support/carts.ts';
 import {
   CANCEL_COMMAND,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { StockState } from '../../src/contexts/catalog/stock-state.ts';
-import type { AnyCommand } from '../../src/eventsourcing/decider.ts';
+import type { AnyCommand } from '../../src/eventsourcing/commands/decider.ts';
 import { shipmentIdOf } from '../../src/processes/checkout-requests.ts';
 import { ADDRESS } from '../support/carts.ts';
 import { GUEST, STAFF } from '../support/given.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { insufficientStock } from '../../src/contexts/rejections.ts';
-import type { Rejection } from '../../src/eventsourcing/rejection.ts';
+import type { Rejection } from '../../src/eventsourcing/commands/rejection.ts';
 import { CART, OTHER_CART, price } from '../support/carts.ts';
 import {
   began,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { CartMessage } from '../../src/contexts/cart/messages.ts';
 import type { Actor } from '../../src/eventsourcing/actor.ts';
-import type { CommandRefusal, ProcessEffect } from '../../src/eventsourcing/process-manager.ts';
-import { notFound, type Rejection } from '../../src/eventsourcing/rejection.ts';
+import { notFound, type Rejection } from '../../src/eventsourcing/commands/rejection.ts';
+import type { CommandRefusal, ProcessEffect } from '../../src/eventsourcing/processes/process-manager.ts';
 import type { MergeEvent } from '../../src/processes/merge-events.ts';
 import { mergingCarts } from '../../src/processes/merging-carts.ts';
 import {

@@ -5,7 +5,7 @@ import { paymentContext } from '../../src/contexts/payment/index.ts';
 import { createPaymentPerformers } from '../../src/contexts/payment/performers.ts';
 import { SYSTEM } from '../../src/eventsourcing/actor.ts';
 import { Engine } from '../../src/eventsourcing/engine.ts';
-import type { ProcessManager } from '../../src/eventsourcing/process-manager.ts';
+import type { ProcessManager } from '../../src/eventsourcing/processes/process-manager.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { randomIds } from '../../src/platform/ids.ts';
 import { createLogger } from '../../src/platform/logger.ts';

@@ -5,7 +5,7 @@ import type { ShipmentCommand } from '../../src/contexts/shipping/commands.ts';
 import { shippingContext } from '../../src/contexts/shipping/index.ts';
 import { createShippingPerformers } from '../../src/contexts/shipping/performers.ts';
 import { SYSTEM } from '../../src/eventsourcing/actor.ts';
-import type { CommandRequest } from '../../src/eventsourcing/command.ts';
+import type { CommandRequest } from '../../src/eventsourcing/commands/command.ts';
 import { Engine } from '../../src/eventsourcing/engine.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { randomIds } from '../../src/platform/ids.ts';

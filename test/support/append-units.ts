@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { SYSTEM } from '../../src/eventsourcing/actor.ts';
-import type { AppendUnit, NewCommandRecord, NewEvent } from '../../src/eventsourcing/append-unit.ts';
+import type { AppendUnit, NewCommandRecord, NewEvent } from '../../src/eventsourcing/log/append-unit.ts';
 import { tallyStream } from './tally.ts';
 
 export interface UnitOptions {

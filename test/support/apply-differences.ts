@@ -1,4 +1,4 @@
-import type { Difference } from '../../src/eventsourcing/difference.ts';
+import type { Difference } from '../../src/eventsourcing/history/difference.ts';
 import type { Json } from '../../src/eventsourcing/json.ts';
 
 /** Does to a value what a list of differences says, as anybody would who reads it. */

@@ -5,16 +5,16 @@ import type { CartEvent } from '../../src/contexts/cart/events.ts';
 import { type CartRow, cartProjection } from '../../src/contexts/cart/projection.ts';
 import type { CartState } from '../../src/contexts/cart/state.ts';
 import type { Actor } from '../../src/eventsourcing/actor.ts';
-import type { AnyEvent } from '../../src/eventsourcing/decider.ts';
-import { isRejection } from '../../src/eventsourcing/decider.ts';
-import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
+import type { AnyEvent } from '../../src/eventsourcing/commands/decider.ts';
+import { isRejection } from '../../src/eventsourcing/commands/decider.ts';
+import { type Rejection, versionConflict } from '../../src/eventsourcing/commands/rejection.ts';
+import type { RecordedEvent } from '../../src/eventsourcing/log/event.ts';
 import type {
   CommandRefusal,
   ProcessEffect,
   ProcessInput,
   ProcessManager,
-} from '../../src/eventsourcing/process-manager.ts';
-import { type Rejection, versionConflict } from '../../src/eventsourcing/rejection.ts';
+} from '../../src/eventsourcing/processes/process-manager.ts';
 import type { selling } from './carts.ts';
 import { handle } from './given-process.ts';
 

@@ -4,7 +4,7 @@ import { customersContext } from '../../src/contexts/customers/index.ts';
 import { orderingContext } from '../../src/contexts/ordering/index.ts';
 import { paymentContext } from '../../src/contexts/payment/index.ts';
 import { shippingContext } from '../../src/contexts/shipping/index.ts';
-import type { Aggregate } from '../../src/eventsourcing/aggregate.ts';
+import type { Aggregate } from '../../src/eventsourcing/commands/aggregate.ts';
 
 /** All that an order touches. */
 export const AGGREGATES: readonly Aggregate[] = [

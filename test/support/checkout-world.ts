@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Actor } from '../../src/eventsourcing/actor.ts';
-import type { Aggregate } from '../../src/eventsourcing/aggregate.ts';
-import { type AnyCommand, type AnyEvent, isRejection } from '../../src/eventsourcing/decider.ts';
-import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
+import type { Aggregate } from '../../src/eventsourcing/commands/aggregate.ts';
+import { type AnyCommand, type AnyEvent, isRejection } from '../../src/eventsourcing/commands/decider.ts';
+import type { Rejection } from '../../src/eventsourcing/commands/rejection.ts';
+import type { RecordedEvent } from '../../src/eventsourcing/log/event.ts';
 import type {
   CommandRefusal,
   ProcessEffect,
   ProcessInput,
   ProcessManager,
-} from '../../src/eventsourcing/process-manager.ts';
-import type { Rejection } from '../../src/eventsourcing/rejection.ts';
+} from '../../src/eventsourcing/processes/process-manager.ts';
 import type { Checkout, CheckoutState } from '../../src/processes/checkout-state.ts';
 import { AGGREGATES } from './checkout-aggregates.ts';
 import { handle } from './given-process.ts';

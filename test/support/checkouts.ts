@@ -1,5 +1,5 @@
-import type { ProcessEffect } from '../../src/eventsourcing/process-manager.ts';
-import type { Rejection } from '../../src/eventsourcing/rejection.ts';
+import type { Rejection } from '../../src/eventsourcing/commands/rejection.ts';
+import type { ProcessEffect } from '../../src/eventsourcing/processes/process-manager.ts';
 import { checkout } from '../../src/processes/checkout.ts';
 import type { CheckoutData, CheckoutEvent } from '../../src/processes/checkout-events.ts';
 import type { CheckoutMessage } from '../../src/processes/checkout-messages.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { column } from '../../src/eventsourcing/read-table.ts';
-import { streamIdOf } from '../../src/eventsourcing/stream-id.ts';
+import { streamIdOf } from '../../src/eventsourcing/log/stream-id.ts';
+import { column } from '../../src/eventsourcing/projections/read-table.ts';
 import type { Database } from '../../src/platform/database.ts';
 
 /** A long log, quickly: one real cart is copied in SQL as often as asked, with other ids. No server may run meanwhile. */

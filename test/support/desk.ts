@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { type Aggregate, type CommandOf, defineCommand } from '../../src/eventsourcing/aggregate.ts';
-import type { CommandOutcome } from '../../src/eventsourcing/command.ts';
-import type { CommandRecord } from '../../src/eventsourcing/command-records.ts';
-import type { DecisionContext } from '../../src/eventsourcing/decider.ts';
+import { type Aggregate, type CommandOf, defineCommand } from '../../src/eventsourcing/commands/aggregate.ts';
+import type { CommandOutcome } from '../../src/eventsourcing/commands/command.ts';
+import type { CommandRecord } from '../../src/eventsourcing/commands/command-records.ts';
+import type { DecisionContext } from '../../src/eventsourcing/commands/decider.ts';
+import { illegalState, notFound } from '../../src/eventsourcing/commands/rejection.ts';
 import type { Engine } from '../../src/eventsourcing/engine.ts';
-import { defineEvent, type EventOf } from '../../src/eventsourcing/event.ts';
-import { illegalState, notFound } from '../../src/eventsourcing/rejection.ts';
+import { defineEvent, type EventOf } from '../../src/eventsourcing/log/event.ts';
 import { request } from './tally-engine.ts';
 
 /** What an operator does to the queue and the dead letters, with as few rules as possible. */

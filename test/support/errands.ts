@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { type Aggregate, type CommandOf, defineCommand } from '../../src/eventsourcing/aggregate.ts';
-import { secret } from '../../src/eventsourcing/codec.ts';
-import type { CommandRequest } from '../../src/eventsourcing/command.ts';
+import { type Aggregate, type CommandOf, defineCommand } from '../../src/eventsourcing/commands/aggregate.ts';
+import type { CommandRequest } from '../../src/eventsourcing/commands/command.ts';
+import type { PerformedCommand, Performer } from '../../src/eventsourcing/commands/performer.ts';
 import type { Engine } from '../../src/eventsourcing/engine.ts';
-import { defineEvent, type EventOf } from '../../src/eventsourcing/event.ts';
-import type { PerformedCommand, Performer } from '../../src/eventsourcing/performer.ts';
+import { secret } from '../../src/eventsourcing/log/codec.ts';
+import { defineEvent, type EventOf } from '../../src/eventsourcing/log/event.ts';
 import { request, succeeded } from './tally-engine.ts';
 
 /** Somebody who runs errands: whatever is asked of them is done outside, by a command that is performed. */

@@ -1,12 +1,12 @@
 import { expect } from 'vitest';
-import type { AnyEvent } from '../../src/eventsourcing/decider.ts';
+import type { AnyEvent } from '../../src/eventsourcing/commands/decider.ts';
 import type {
   CommandRefusal,
   ProcessContext,
   ProcessEffect,
   ProcessInput,
   ProcessManager,
-} from '../../src/eventsourcing/process-manager.ts';
+} from '../../src/eventsourcing/processes/process-manager.ts';
 
 export const NOW = new Date('2030-01-31T12:00:00Z');
 

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { Actor } from '../../src/eventsourcing/actor.ts';
-import type { AnyCommand, AnyEvent, Decider, DecisionContext } from '../../src/eventsourcing/decider.ts';
-import { isRejection } from '../../src/eventsourcing/decider.ts';
+import type { AnyCommand, AnyEvent, Decider, DecisionContext } from '../../src/eventsourcing/commands/decider.ts';
+import { isRejection } from '../../src/eventsourcing/commands/decider.ts';
 
 export const STAFF: Actor = { kind: 'STAFF', id: 'anna' };
 export const GUEST: Actor = { kind: 'GUEST', id: 'visitor' };

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { type Aggregate, type CommandOf, defineCommand } from '../../src/eventsourcing/aggregate.ts';
-import type { CommandRequest } from '../../src/eventsourcing/command.ts';
-import { defineEvent, type EventOf } from '../../src/eventsourcing/event.ts';
+import { type Aggregate, type CommandOf, defineCommand } from '../../src/eventsourcing/commands/aggregate.ts';
+import type { CommandRequest } from '../../src/eventsourcing/commands/command.ts';
+import { defineEvent, type EventOf } from '../../src/eventsourcing/log/event.ts';
 import { request } from './tally-engine.ts';
 
 const touch = defineCommand({

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { contexts } from '../../src/contexts/index.ts';
-import type { EventDefinition } from '../../src/eventsourcing/event.ts';
-import { protectedFields } from '../../src/eventsourcing/protected-fields.ts';
+import { protectedFields } from '../../src/eventsourcing/keys/protected-fields.ts';
+import type { EventDefinition } from '../../src/eventsourcing/log/event.ts';
 import { processEvents } from '../../src/processes/index.ts';
 import { exampleOf, type Mode } from './schema-examples.ts';
 

@@ -1,7 +1,7 @@
 import { createDecipheriv } from 'node:crypto';
 import { z } from 'zod';
-import { KeyWrap } from '../../src/eventsourcing/key-wrap.ts';
-import { keyNameOf } from '../../src/eventsourcing/sealing.ts';
+import { KeyWrap } from '../../src/eventsourcing/keys/key-wrap.ts';
+import { keyNameOf } from '../../src/eventsourcing/keys/sealing.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { storedTexts } from './stored-text.ts';
 

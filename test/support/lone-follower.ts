@@ -1,7 +1,7 @@
-import type { EventLog } from '../../src/eventsourcing/event-log.ts';
-import type { FollowerTask } from '../../src/eventsourcing/follower-task.ts';
-import { EVENT_RETRIES, LogFollower } from '../../src/eventsourcing/log-follower.ts';
-import type { LogTail } from '../../src/eventsourcing/log-tail.ts';
+import type { FollowerTask } from '../../src/eventsourcing/followers/follower-task.ts';
+import { EVENT_RETRIES, LogFollower } from '../../src/eventsourcing/followers/log-follower.ts';
+import type { EventLog } from '../../src/eventsourcing/log/event-log.ts';
+import type { LogTail } from '../../src/eventsourcing/log/log-tail.ts';
 import { Node } from '../../src/eventsourcing/node.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { Database } from '../../src/platform/database.ts';

@@ -7,10 +7,10 @@ import { type NotificationRow, notificationProjection } from '../../src/contexts
 import { operationsContext } from '../../src/contexts/operations/index.ts';
 import { addSharedTypes } from '../../src/contexts/shared-types.ts';
 import { type Actor, SYSTEM } from '../../src/eventsourcing/actor.ts';
-import type { Aggregate } from '../../src/eventsourcing/aggregate.ts';
-import type { CommandOutcome } from '../../src/eventsourcing/command.ts';
+import type { Aggregate } from '../../src/eventsourcing/commands/aggregate.ts';
+import type { CommandOutcome } from '../../src/eventsourcing/commands/command.ts';
 import { Engine } from '../../src/eventsourcing/engine.ts';
-import type { ProcessManager } from '../../src/eventsourcing/process-manager.ts';
+import type { ProcessManager } from '../../src/eventsourcing/processes/process-manager.ts';
 import { createSchemaKit } from '../../src/graphql/schema-kit.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { Database } from '../../src/platform/database.ts';

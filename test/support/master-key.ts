@@ -1,5 +1,5 @@
-import { StorageCodec } from '../../src/eventsourcing/codec.ts';
-import { KeyRing } from '../../src/eventsourcing/key-ring.ts';
+import { KeyRing } from '../../src/eventsourcing/keys/key-ring.ts';
+import { StorageCodec } from '../../src/eventsourcing/log/codec.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 

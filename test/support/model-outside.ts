@@ -4,7 +4,7 @@ import { isClosed, type PaymentState } from '../../src/contexts/payment/state.ts
 import type { CarrierShipment } from '../../src/contexts/shipping/carrier.ts';
 import type { ShipmentCommand } from '../../src/contexts/shipping/commands.ts';
 import type { ShipmentState } from '../../src/contexts/shipping/state.ts';
-import type { AnyCommand } from '../../src/eventsourcing/decider.ts';
+import type { AnyCommand } from '../../src/eventsourcing/commands/decider.ts';
 
 type Note = Extract<PaymentCommand, { type: 'NoteProviderPayment' }>;
 type CarrierNote = Extract<ShipmentCommand, { type: 'NoteCarrierShipment' }>;

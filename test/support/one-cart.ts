@@ -10,9 +10,9 @@ import type { PastContents } from '../../src/contexts/cart/restore-commands.ts';
 import type { CartState } from '../../src/contexts/cart/state.ts';
 import { planUndo } from '../../src/contexts/cart/undoing.ts';
 import { type Actor, SYSTEM } from '../../src/eventsourcing/actor.ts';
-import { isRejection } from '../../src/eventsourcing/decider.ts';
-import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
-import type { Rejection } from '../../src/eventsourcing/rejection.ts';
+import { isRejection } from '../../src/eventsourcing/commands/decider.ts';
+import type { Rejection } from '../../src/eventsourcing/commands/rejection.ts';
+import type { RecordedEvent } from '../../src/eventsourcing/log/event.ts';
 import { add, CART, coupon, product } from './carts.ts';
 
 /** What was in a cart, as its state says. */

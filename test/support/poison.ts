@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { StorageCodec } from '../../src/eventsourcing/codec.ts';
-import { type DeadLetter, DeadLetters } from '../../src/eventsourcing/dead-letters.ts';
+import type { RetryPolicy } from '../../src/eventsourcing/commands/retry-policy.ts';
 import type { Engine } from '../../src/eventsourcing/engine.ts';
-import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
-import type { Projection } from '../../src/eventsourcing/projection.ts';
-import { column } from '../../src/eventsourcing/read-table.ts';
-import type { RetryPolicy } from '../../src/eventsourcing/retry-policy.ts';
+import { type DeadLetter, DeadLetters } from '../../src/eventsourcing/followers/dead-letters.ts';
+import { StorageCodec } from '../../src/eventsourcing/log/codec.ts';
+import type { RecordedEvent } from '../../src/eventsourcing/log/event.ts';
+import type { Projection } from '../../src/eventsourcing/projections/projection.ts';
+import { column } from '../../src/eventsourcing/projections/read-table.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { type TallyRow, tallyProjection } from './tally.ts';
 

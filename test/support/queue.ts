@@ -1,9 +1,9 @@
 import { expect, vi } from 'vitest';
 import { z } from 'zod';
-import type { CommandOutcome, CommandRequest, Schedule } from '../../src/eventsourcing/command.ts';
-import type { CommandRecord } from '../../src/eventsourcing/command-records.ts';
+import type { CommandOutcome, CommandRequest, Schedule } from '../../src/eventsourcing/commands/command.ts';
+import type { CommandRecord } from '../../src/eventsourcing/commands/command-records.ts';
 import type { Engine } from '../../src/eventsourcing/engine.ts';
-import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
+import type { RecordedEvent } from '../../src/eventsourcing/log/event.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { tallyStream } from './tally.ts';
 

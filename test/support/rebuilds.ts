@@ -3,10 +3,10 @@ import { expect, vi } from 'vitest';
 import { z } from 'zod';
 import { operationsContext } from '../../src/contexts/operations/index.ts';
 import { SYSTEM } from '../../src/eventsourcing/actor.ts';
-import type { CommandOutcome } from '../../src/eventsourcing/command.ts';
+import type { CommandOutcome } from '../../src/eventsourcing/commands/command.ts';
 import type { Engine } from '../../src/eventsourcing/engine.ts';
-import type { Projection } from '../../src/eventsourcing/projection.ts';
-import type { RebuildRow, RebuildStatus } from '../../src/eventsourcing/rebuild-store.ts';
+import type { Projection } from '../../src/eventsourcing/projections/projection.ts';
+import type { RebuildRow, RebuildStatus } from '../../src/eventsourcing/projections/rebuild-store.ts';
 import type { Database } from '../../src/platform/database.ts';
 
 /** What operators can do, for an engine that has none of the shop. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { AnyEvent } from '../../src/eventsourcing/decider.ts';
-import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
+import type { AnyEvent } from '../../src/eventsourcing/commands/decider.ts';
+import type { RecordedEvent } from '../../src/eventsourcing/log/event.ts';
 
 /** Events as they would stand in a log that holds nothing else, one a second. */
 export function recorded(

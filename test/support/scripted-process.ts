@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { type Aggregate, type CommandOf, defineCommand } from '../../src/eventsourcing/aggregate.ts';
-import { defineEvent, type EventOf, type RecordedEvent } from '../../src/eventsourcing/event.ts';
-import type { ProcessEffect, ProcessInput, ProcessManager } from '../../src/eventsourcing/process-manager.ts';
-import { streamIdOf } from '../../src/eventsourcing/stream-id.ts';
+import { type Aggregate, type CommandOf, defineCommand } from '../../src/eventsourcing/commands/aggregate.ts';
+import { defineEvent, type EventOf, type RecordedEvent } from '../../src/eventsourcing/log/event.ts';
+import { streamIdOf } from '../../src/eventsourcing/log/stream-id.ts';
+import type { ProcessEffect, ProcessInput, ProcessManager } from '../../src/eventsourcing/processes/process-manager.ts';
 
 /**
  * A process for tests of the engine: it does what notes tell it, those of amounts that are added to tallies and those of

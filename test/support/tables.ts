@@ -1,6 +1,6 @@
-import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
-import type { EventLog } from '../../src/eventsourcing/event-log.ts';
-import type { ProjectedRow, Projection } from '../../src/eventsourcing/projection.ts';
+import type { RecordedEvent } from '../../src/eventsourcing/log/event.ts';
+import type { EventLog } from '../../src/eventsourcing/log/event-log.ts';
+import type { ProjectedRow, Projection } from '../../src/eventsourcing/projections/projection.ts';
 import { readWholeLog } from './tally-engine.ts';
 
 /** The rows that a projection must have after these events, by key: the log is the truth, folded in one go. */

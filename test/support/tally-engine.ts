@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { type Actor, SYSTEM } from '../../src/eventsourcing/actor.ts';
-import type { Aggregate } from '../../src/eventsourcing/aggregate.ts';
-import { StorageCodec } from '../../src/eventsourcing/codec.ts';
-import type { CommandOutcome, CommandRequest } from '../../src/eventsourcing/command.ts';
+import type { Aggregate } from '../../src/eventsourcing/commands/aggregate.ts';
+import type { CommandOutcome, CommandRequest } from '../../src/eventsourcing/commands/command.ts';
 import { Engine, type EngineSettings } from '../../src/eventsourcing/engine.ts';
-import type { RecordedEvent } from '../../src/eventsourcing/event.ts';
-import { EventLog } from '../../src/eventsourcing/event-log.ts';
-import type { Projection } from '../../src/eventsourcing/projection.ts';
+import { StorageCodec } from '../../src/eventsourcing/log/codec.ts';
+import type { RecordedEvent } from '../../src/eventsourcing/log/event.ts';
+import { EventLog } from '../../src/eventsourcing/log/event-log.ts';
+import type { Projection } from '../../src/eventsourcing/projections/projection.ts';
 import { type Clock, systemClock } from '../../src/platform/clock.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { randomIds } from '../../src/platform/ids.ts';

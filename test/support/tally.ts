@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { type Aggregate, type CommandOf, defineCommand } from '../../src/eventsourcing/aggregate.ts';
-import type { Decider } from '../../src/eventsourcing/decider.ts';
-import { defineEvent, type EventOf, type RecordedEventOf } from '../../src/eventsourcing/event.ts';
-import type { Projection } from '../../src/eventsourcing/projection.ts';
-import { column } from '../../src/eventsourcing/read-table.ts';
-import { forbidden, illegalState } from '../../src/eventsourcing/rejection.ts';
-import { streamIdOf } from '../../src/eventsourcing/stream-id.ts';
+import { type Aggregate, type CommandOf, defineCommand } from '../../src/eventsourcing/commands/aggregate.ts';
+import type { Decider } from '../../src/eventsourcing/commands/decider.ts';
+import { forbidden, illegalState } from '../../src/eventsourcing/commands/rejection.ts';
+import { defineEvent, type EventOf, type RecordedEventOf } from '../../src/eventsourcing/log/event.ts';
+import { streamIdOf } from '../../src/eventsourcing/log/stream-id.ts';
+import type { Projection } from '../../src/eventsourcing/projections/projection.ts';
+import { column } from '../../src/eventsourcing/projections/read-table.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { emptyTables } from './empty-tables.ts';
 

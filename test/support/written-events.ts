@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import type { StorageCodec } from '../../src/eventsourcing/codec.ts';
-import type { EventDefinition } from '../../src/eventsourcing/event.ts';
-import { EventShapes } from '../../src/eventsourcing/event-shapes.ts';
+import type { StorageCodec } from '../../src/eventsourcing/log/codec.ts';
+import type { EventDefinition } from '../../src/eventsourcing/log/event.ts';
+import { EventShapes } from '../../src/eventsourcing/log/event-shapes.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { recorded } from './recorded.ts';
 

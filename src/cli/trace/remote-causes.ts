@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CauseSource } from '../../eventsourcing/causes.ts';
+import type { CauseSource } from '../../eventsourcing/history/causes.ts';
 import { type GraphQLClient, parseAnswer } from '../graphql-client.ts';
 
 const instant = z.iso.datetime().transform((text) => new Date(text));

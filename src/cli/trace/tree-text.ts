@@ -1,4 +1,4 @@
-import type { Causation, CausationNode } from '../../eventsourcing/causation.ts';
+import type { Causation, CausationNode } from '../../eventsourcing/history/causation.ts';
 import { counted } from '../counted.ts';
 import type { TracedCommand, TracedEvent } from './remote-causes.ts';
 

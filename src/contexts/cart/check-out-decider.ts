@@ -1,6 +1,6 @@
 import type { Actor } from '../../eventsourcing/actor.ts';
-import type { Decision } from '../../eventsourcing/decider.ts';
-import { forbidden, illegalState, notFound } from '../../eventsourcing/rejection.ts';
+import type { Decision } from '../../eventsourcing/commands/decider.ts';
+import { forbidden, illegalState, notFound } from '../../eventsourcing/commands/rejection.ts';
 import { MAX_AMOUNT_MINOR } from '../values.ts';
 import type { CartCommand } from './commands.ts';
 import { couponInvalid, problemOf } from './coupon-rejection.ts';

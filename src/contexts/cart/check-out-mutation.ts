@@ -1,4 +1,4 @@
-import type { Receipt } from '../../eventsourcing/command.ts';
+import type { Receipt } from '../../eventsourcing/commands/command.ts';
 import { rawIdOf } from '../../graphql/command-mutation.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { COMMAND_ID, EXPECTED_VERSION } from '../../graphql/descriptions.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ACTOR_KINDS } from '../../eventsourcing/actor.ts';
-import { type CommandOf, defineCommand } from '../../eventsourcing/aggregate.ts';
-import { personal } from '../../eventsourcing/codec.ts';
+import { type CommandOf, defineCommand } from '../../eventsourcing/commands/aggregate.ts';
+import { personal } from '../../eventsourcing/log/codec.ts';
 import { address, currency, emailAddress, MAX_INT, movedLine, sku } from '../values.ts';
 import { couponCode } from './coupon-commands.ts';
 import { couponKey, productKey } from './facts.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type CommandOf, defineCommand } from '../../eventsourcing/aggregate.ts';
+import { type CommandOf, defineCommand } from '../../eventsourcing/commands/aggregate.ts';
 import { MAX_INT, money, text } from '../values.ts';
 
 /** The code of a coupon, which may be typed in capitals or not. */

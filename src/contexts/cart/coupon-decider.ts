@@ -1,6 +1,6 @@
-import type { Decider, Decision } from '../../eventsourcing/decider.ts';
-import { PersistentMap } from '../../eventsourcing/persistent-map.ts';
-import { illegalState, notFound } from '../../eventsourcing/rejection.ts';
+import type { Decider, Decision } from '../../eventsourcing/commands/decider.ts';
+import { PersistentMap } from '../../eventsourcing/commands/persistent-map.ts';
+import { illegalState, notFound } from '../../eventsourcing/commands/rejection.ts';
 import type { CouponCommand } from './coupon-commands.ts';
 import type { CouponEvent } from './coupon-events.ts';
 import { couponInvalid, problemOf } from './coupon-rejection.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEvent, type EventOf } from '../../eventsourcing/event.ts';
+import { defineEvent, type EventOf } from '../../eventsourcing/log/event.ts';
 import { money } from '../values.ts';
 
 const code = z.string().describe('The code of the coupon.');

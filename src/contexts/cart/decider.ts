@@ -1,6 +1,11 @@
 import type { Actor } from '../../eventsourcing/actor.ts';
-import { type Decider, type Decision, type DecisionContext, isRejection } from '../../eventsourcing/decider.ts';
-import { illegalState, notFound } from '../../eventsourcing/rejection.ts';
+import {
+  type Decider,
+  type Decision,
+  type DecisionContext,
+  isRejection,
+} from '../../eventsourcing/commands/decider.ts';
+import { illegalState, notFound } from '../../eventsourcing/commands/rejection.ts';
 import { currencyMismatch, insufficientStock } from '../rejections.ts';
 import { applyCoupon, cancelCheckOut, checkOut, completeCheckOut, removeCoupon } from './check-out-decider.ts';
 import type { CartCommand } from './commands.ts';

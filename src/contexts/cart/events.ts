@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { personal } from '../../eventsourcing/codec.ts';
-import { defineEvent, type EventOf } from '../../eventsourcing/event.ts';
+import { personal } from '../../eventsourcing/log/codec.ts';
+import { defineEvent, type EventOf } from '../../eventsourcing/log/event.ts';
 import { address, currency, discount, emailAddress, money, movedLine, orderedLine, sku } from '../values.ts';
 
 /** It names a command, and commands of staff are not traced by others: whoever watches has the correlationId. */

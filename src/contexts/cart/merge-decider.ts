@@ -1,5 +1,5 @@
-import type { Decision } from '../../eventsourcing/decider.ts';
-import { illegalState } from '../../eventsourcing/rejection.ts';
+import type { Decision } from '../../eventsourcing/commands/decider.ts';
+import { illegalState } from '../../eventsourcing/commands/rejection.ts';
 import { currencyMismatch } from '../rejections.ts';
 import type { CartCommand } from './commands.ts';
 import type { CartEvent } from './events.ts';

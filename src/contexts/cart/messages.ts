@@ -1,6 +1,6 @@
 import type { Actor } from '../../eventsourcing/actor.ts';
-import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/event.ts';
-import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/log/event.ts';
+import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
 import type { Address, Discount, MovedLine, OrderedLine } from '../values.ts';
 import type { CartCommand } from './commands.ts';
 import type { CouponCommand } from './coupon-commands.ts';

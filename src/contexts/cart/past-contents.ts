@@ -1,6 +1,6 @@
 import type { Actor } from '../../eventsourcing/actor.ts';
-import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/event.ts';
-import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/log/event.ts';
+import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { throwAsFault } from '../../graphql/time-travel.ts';
 import { isUuid } from '../../platform/column-values.ts';

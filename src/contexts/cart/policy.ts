@@ -1,5 +1,5 @@
 import { type Actor, actsForStaff } from '../../eventsourcing/actor.ts';
-import { illegalState } from '../../eventsourcing/rejection.ts';
+import { illegalState } from '../../eventsourcing/commands/rejection.ts';
 import { limitExceeded } from '../rejections.ts';
 
 export const MAX_LINES = 500;

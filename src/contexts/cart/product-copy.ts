@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { Projection } from '../../eventsourcing/projection.ts';
-import { column, type ReadTable } from '../../eventsourcing/read-table.ts';
-import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
+import type { Projection } from '../../eventsourcing/projections/projection.ts';
+import { column, type ReadTable } from '../../eventsourcing/projections/read-table.ts';
 import { type CatalogMessage, catalogMessage, catalogMessageSources } from '../catalog/messages.ts';
 
 /** What cart knows of a product: its own copy of what catalog publishes. */

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { RecordedEventOf } from '../../eventsourcing/event.ts';
-import type { Projection } from '../../eventsourcing/projection.ts';
-import { column, type ReadTable } from '../../eventsourcing/read-table.ts';
-import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import type { RecordedEventOf } from '../../eventsourcing/log/event.ts';
+import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
+import type { Projection } from '../../eventsourcing/projections/projection.ts';
+import { column, type ReadTable } from '../../eventsourcing/projections/read-table.ts';
 import { type Discount, type Money, type MovedLine, money } from '../values.ts';
 import { type CouponTerms, discountsOf } from './discounts.ts';
 import { cartEvents } from './events.ts';

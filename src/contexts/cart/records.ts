@@ -1,4 +1,4 @@
-import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
 import type { LoadRecords } from '../shared-types.ts';
 import { type CartRow, cartDiscounts, cartProjection, totalOf } from './projection.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ACTOR_KINDS } from '../../eventsourcing/actor.ts';
-import { defineCommand } from '../../eventsourcing/aggregate.ts';
+import { defineCommand } from '../../eventsourcing/commands/aggregate.ts';
 import { MAX_INT, movedLine } from '../values.ts';
 import { couponKey, productKey } from './facts.ts';
 

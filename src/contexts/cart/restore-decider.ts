@@ -1,5 +1,5 @@
-import { type Decision, isRejection } from '../../eventsourcing/decider.ts';
-import { illegalState, notFound, type Rejection } from '../../eventsourcing/rejection.ts';
+import { type Decision, isRejection } from '../../eventsourcing/commands/decider.ts';
+import { illegalState, notFound, type Rejection } from '../../eventsourcing/commands/rejection.ts';
 import { insufficientStock } from '../rejections.ts';
 import type { MovedLine } from '../values.ts';
 import { applyCoupon } from './check-out-decider.ts';

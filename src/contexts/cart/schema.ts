@@ -1,5 +1,5 @@
-import { streamIdOf } from '../../eventsourcing/stream-id.ts';
-import type { PointInTime } from '../../eventsourcing/time-travel.ts';
+import type { PointInTime } from '../../eventsourcing/history/time-travel.ts';
+import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { AFTER, MIN_POSITION } from '../../graphql/descriptions.ts';
 import { decodeIdOf, decodeIdOfAnyTime, encodeGlobalId, idAsOf, splitId } from '../../graphql/global-id.ts';

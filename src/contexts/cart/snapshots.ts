@@ -5,7 +5,7 @@ import {
   persistentMapOf,
   type SnapshotPolicy,
   setOfTexts,
-} from '../../eventsourcing/snapshot-policy.ts';
+} from '../../eventsourcing/commands/snapshot-policy.ts';
 import type { CouponState } from './coupon-decider.ts';
 import type { CartState } from './state.ts';
 

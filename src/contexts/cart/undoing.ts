@@ -1,5 +1,5 @@
 import type { Actor, ActorKind } from '../../eventsourcing/actor.ts';
-import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/event.ts';
+import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/log/event.ts';
 import type { CartEvent, cartEvents } from './events.ts';
 
 /**

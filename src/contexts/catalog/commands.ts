@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type CommandDefinition, type CommandOf, defineCommand } from '../../eventsourcing/aggregate.ts';
+import { type CommandDefinition, type CommandOf, defineCommand } from '../../eventsourcing/commands/aggregate.ts';
 import { MAX_INT, money, sku, text } from '../values.ts';
 
 const quantity = z.number().int().min(0, 'must not be negative').max(MAX_INT);

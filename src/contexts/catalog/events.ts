@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEvent, type EventOf, formerVersion } from '../../eventsourcing/event.ts';
+import { defineEvent, type EventOf, formerVersion } from '../../eventsourcing/log/event.ts';
 import { money, sku } from '../values.ts';
 
 export const productAdded = defineEvent({

@@ -1,4 +1,4 @@
-import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/event.ts';
+import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/log/event.ts';
 import type { commitStock, releaseStock, reserveStock, restockReturn, SentCommandOf } from './commands.ts';
 import { productEvents, stockEvents } from './events.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ReadRows } from '../../eventsourcing/read-table.ts';
+import type { ReadRows } from '../../eventsourcing/projections/read-table.ts';
 import { isColumnText } from '../../platform/column-values.ts';
 import { Conditions, type KeysetPage, keysetClauses } from '../../platform/keyset.ts';
 import { text } from '../values.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { RecordedEventOf } from '../../eventsourcing/event.ts';
-import type { Projection } from '../../eventsourcing/projection.ts';
-import { column, type ReadTable } from '../../eventsourcing/read-table.ts';
-import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import type { RecordedEventOf } from '../../eventsourcing/log/event.ts';
+import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
+import type { Projection } from '../../eventsourcing/projections/projection.ts';
+import { column, type ReadTable } from '../../eventsourcing/projections/read-table.ts';
 import { productEvents, stockEvents } from './events.ts';
 
 /** A product as the shop shows it, folded from the product's stream and its stock's. */

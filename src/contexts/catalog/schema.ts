@@ -1,4 +1,4 @@
-import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { AFTER, MIN_POSITION } from '../../graphql/descriptions.ts';
 import { idAsOf, splitId } from '../../graphql/global-id.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { persistentMapOf, type SnapshotPolicy } from '../../eventsourcing/snapshot-policy.ts';
+import { persistentMapOf, type SnapshotPolicy } from '../../eventsourcing/commands/snapshot-policy.ts';
 import { type Expiries, heapOf, listOf } from './expiries.ts';
 import type { ProductState } from './product-decider.ts';
 import type { OrderStock, StockState } from './stock-state.ts';

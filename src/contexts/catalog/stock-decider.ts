@@ -1,5 +1,5 @@
-import type { Decider, Decision } from '../../eventsourcing/decider.ts';
-import { illegalState, notFound } from '../../eventsourcing/rejection.ts';
+import type { Decider, Decision } from '../../eventsourcing/commands/decider.ts';
+import { illegalState, notFound } from '../../eventsourcing/commands/rejection.ts';
 import { insufficientStock, limitExceeded } from '../rejections.ts';
 import { MAX_INT } from '../values.ts';
 import type { StockCommand } from './commands.ts';

@@ -1,4 +1,4 @@
-import { PersistentMap } from '../../eventsourcing/persistent-map.ts';
+import { PersistentMap } from '../../eventsourcing/commands/persistent-map.ts';
 import type { StockEvent } from './events.ts';
 import { type Expiries, withExpiry, withoutSoonest } from './expiries.ts';
 

@@ -1,5 +1,5 @@
-import type { Decider, Decision } from '../../eventsourcing/decider.ts';
-import { illegalState, notFound } from '../../eventsourcing/rejection.ts';
+import type { Decider, Decision } from '../../eventsourcing/commands/decider.ts';
+import { illegalState, notFound } from '../../eventsourcing/commands/rejection.ts';
 import type { CustomerCommand } from './commands.ts';
 import type { CustomerEvent } from './events.ts';
 import type { CustomerFacts } from './facts.ts';

@@ -1,7 +1,7 @@
-import type { CommandRecord } from '../../eventsourcing/command-records.ts';
-import type { RecordedEvent } from '../../eventsourcing/event.ts';
-import { processView } from '../../eventsourcing/process-view.ts';
-import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import type { CommandRecord } from '../../eventsourcing/commands/command-records.ts';
+import type { RecordedEvent } from '../../eventsourcing/log/event.ts';
+import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
+import { processView } from '../../eventsourcing/processes/process-view.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { visibleData } from '../../graphql/events.ts';
 import { decodeIdOf } from '../../graphql/global-id.ts';

@@ -1,4 +1,4 @@
-import type { FactLoader } from '../../eventsourcing/aggregate.ts';
+import type { FactLoader } from '../../eventsourcing/commands/aggregate.ts';
 import { customerOrderProjection } from './order-copy.ts';
 
 /** What is decided from whether somebody can be forgotten. */

@@ -1,4 +1,4 @@
-import type { Aggregate } from '../../eventsourcing/aggregate.ts';
+import type { Aggregate } from '../../eventsourcing/commands/aggregate.ts';
 import type { Context } from '../context.ts';
 import { type CustomerCommand, customerCommands } from './commands.ts';
 import { type CustomerState, customerDecider } from './decider.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { RecordedEvent } from '../../eventsourcing/event.ts';
-import type { Projection } from '../../eventsourcing/projection.ts';
-import { column, type ReadTable } from '../../eventsourcing/read-table.ts';
-import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import type { RecordedEvent } from '../../eventsourcing/log/event.ts';
+import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
+import type { Projection } from '../../eventsourcing/projections/projection.ts';
+import { column, type ReadTable } from '../../eventsourcing/projections/read-table.ts';
 import { type CartMessage, cartMessage, cartSourcesOf, cartStreamOf } from '../cart/messages.ts';
 import { orderMessage, orderSourcesOf } from '../ordering/messages.ts';
 import { type PaymentView, paymentMessage, paymentSourcesOf, paymentView, showPayment } from '../payment/messages.ts';

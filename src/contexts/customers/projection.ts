@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { hashOf, personal } from '../../eventsourcing/codec.ts';
-import type { RecordedEventOf } from '../../eventsourcing/event.ts';
-import type { Projection } from '../../eventsourcing/projection.ts';
-import { column, type ReadTable } from '../../eventsourcing/read-table.ts';
-import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import { hashOf, personal } from '../../eventsourcing/log/codec.ts';
+import type { RecordedEventOf } from '../../eventsourcing/log/event.ts';
+import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
+import type { Projection } from '../../eventsourcing/projections/projection.ts';
+import { column, type ReadTable } from '../../eventsourcing/projections/read-table.ts';
 import { customerEvents } from './events.ts';
 
 /** A customer or guest who ordered something. */

@@ -1,14 +1,14 @@
+import type { CommandRecord } from '../../eventsourcing/commands/command-records.ts';
 import {
   type Causation,
   type CausationNode,
   type CausationStep,
   type CauseId,
   causationSteps,
-} from '../../eventsourcing/causation.ts';
-import { TooMuchToTrace, trace } from '../../eventsourcing/causes.ts';
-import type { CommandRecord } from '../../eventsourcing/command-records.ts';
-import type { RecordedEvent } from '../../eventsourcing/event.ts';
-import { StoredCauses } from '../../eventsourcing/stored-causes.ts';
+} from '../../eventsourcing/history/causation.ts';
+import { TooMuchToTrace, trace } from '../../eventsourcing/history/causes.ts';
+import { StoredCauses } from '../../eventsourcing/history/stored-causes.ts';
+import type { RecordedEvent } from '../../eventsourcing/log/event.ts';
 import { fault } from '../../graphql/faults.ts';
 import { parseGlobalId } from '../../graphql/global-id.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';

@@ -1,10 +1,10 @@
-import type { Difference } from '../../eventsourcing/difference.ts';
+import type { Difference } from '../../eventsourcing/history/difference.ts';
 import {
   TooManyDifferences,
   UnknownAggregate,
   UnknownAggregateType,
   UnknownVersion,
-} from '../../eventsourcing/time-travel.ts';
+} from '../../eventsourcing/history/time-travel.ts';
 import { fault } from '../../graphql/faults.ts';
 import { parseGlobalId } from '../../graphql/global-id.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';

@@ -1,4 +1,4 @@
-import type { EventFilter } from '../../eventsourcing/event-filter.ts';
+import type { EventFilter } from '../../eventsourcing/log/event-filter.ts';
 import { fault } from '../../graphql/faults.ts';
 import { parseGlobalId } from '../../graphql/global-id.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { RecordedEvent } from '../../eventsourcing/event.ts';
-import type { EventKey } from '../../eventsourcing/event-history.ts';
+import type { RecordedEvent } from '../../eventsourcing/log/event.ts';
+import type { EventKey } from '../../eventsourcing/log/event-history.ts';
 import { cursorAt, keysetPage, TOTAL_COUNT } from '../../graphql/keyset-page.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import { type EventFilterRef, filterOf } from './event-filter-input.ts';

@@ -1,4 +1,4 @@
-import { type EventsAppended, LogSubscription } from '../../eventsourcing/log-subscription.ts';
+import { type EventsAppended, LogSubscription } from '../../eventsourcing/log/log-subscription.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { decodePosition } from '../../graphql/live-field.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { Decider, Decision } from '../../eventsourcing/decider.ts';
-import type { Effect, EffectContext } from '../../eventsourcing/effect.ts';
-import { notFound } from '../../eventsourcing/rejection.ts';
+import type { Decider, Decision } from '../../eventsourcing/commands/decider.ts';
+import { notFound } from '../../eventsourcing/commands/rejection.ts';
+import type { Effect, EffectContext } from '../../eventsourcing/processes/effect.ts';
 import type { NotificationCommand } from './commands.ts';
 import type { NotificationEvent } from './events.ts';
 import { evolveNotification, type NotificationState } from './state.ts';

@@ -1,4 +1,4 @@
-import type { Aggregate } from '../../eventsourcing/aggregate.ts';
+import type { Aggregate } from '../../eventsourcing/commands/aggregate.ts';
 import type { Context } from '../context.ts';
 import { type NotificationCommand, notificationCommands } from './commands.ts';
 import { effectsOfNotification, notificationDecider } from './decider.ts';

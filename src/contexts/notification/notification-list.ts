@@ -1,7 +1,7 @@
 import type { ObjectRef } from '@pothos/core';
 import { z } from 'zod';
 import { type Actor, actsForStaff } from '../../eventsourcing/actor.ts';
-import type { ReadRows } from '../../eventsourcing/read-table.ts';
+import type { ReadRows } from '../../eventsourcing/projections/read-table.ts';
 import type { BuilderTypes } from '../../graphql/builder.ts';
 import { decodeIdOf } from '../../graphql/global-id.ts';
 import { keysetPage, TOTAL_COUNT } from '../../graphql/keyset-page.ts';

@@ -1,4 +1,4 @@
-import type { Performer } from '../../eventsourcing/performer.ts';
+import type { Performer } from '../../eventsourcing/commands/performer.ts';
 import type { Mailer } from '../../platform/mail.ts';
 import { sendMail } from './commands.ts';
 import type { NotificationOutcome } from './decider.ts';

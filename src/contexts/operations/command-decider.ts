@@ -1,7 +1,7 @@
 import { isThemselvesOrStaff } from '../../eventsourcing/actor.ts';
-import type { CommandRecord } from '../../eventsourcing/command-records.ts';
-import type { Decider, Decision, DecisionContext } from '../../eventsourcing/decider.ts';
-import { illegalState, notFound } from '../../eventsourcing/rejection.ts';
+import type { CommandRecord } from '../../eventsourcing/commands/command-records.ts';
+import type { Decider, Decision, DecisionContext } from '../../eventsourcing/commands/decider.ts';
+import { illegalState, notFound } from '../../eventsourcing/commands/rejection.ts';
 import type { CancelCommand } from './commands.ts';
 import type { CommandEvent } from './events.ts';
 

@@ -1,6 +1,6 @@
 import type { ObjectRef } from '@pothos/core';
 import { z } from 'zod';
-import { type CommandFilter, type CommandRecord, keyOfCommand } from '../../eventsourcing/command-records.ts';
+import { type CommandFilter, type CommandRecord, keyOfCommand } from '../../eventsourcing/commands/command-records.ts';
 import type { BuilderTypes } from '../../graphql/builder.ts';
 import { fault } from '../../graphql/faults.ts';
 import { parseGlobalId } from '../../graphql/global-id.ts';

@@ -1,5 +1,5 @@
 import { actsForStaff, isThemselvesOrStaff } from '../../eventsourcing/actor.ts';
-import type { CommandRecord } from '../../eventsourcing/command-records.ts';
+import type { CommandRecord } from '../../eventsourcing/commands/command-records.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { fault } from '../../graphql/faults.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type CommandOf, defineCommand } from '../../eventsourcing/aggregate.ts';
+import { type CommandOf, defineCommand } from '../../eventsourcing/commands/aggregate.ts';
 import { text } from '../values.ts';
 
 const commandId = z.guid('must be a UUID').toLowerCase();

@@ -1,6 +1,6 @@
-import type { DeadLetter, DeadLetterStatus } from '../../eventsourcing/dead-letters.ts';
-import type { Decider, Decision, DecisionContext } from '../../eventsourcing/decider.ts';
-import { illegalState, notFound } from '../../eventsourcing/rejection.ts';
+import type { Decider, Decision, DecisionContext } from '../../eventsourcing/commands/decider.ts';
+import { illegalState, notFound } from '../../eventsourcing/commands/rejection.ts';
+import type { DeadLetter, DeadLetterStatus } from '../../eventsourcing/followers/dead-letters.ts';
 import type { DeadLetterCommand } from './commands.ts';
 import type { DeadLetterEvent } from './events.ts';
 

@@ -6,7 +6,7 @@ import {
   type DeadLetterStatus,
   type DeadLetters,
   keyOfDeadLetter,
-} from '../../eventsourcing/dead-letters.ts';
+} from '../../eventsourcing/followers/dead-letters.ts';
 import { cursorInstant, keysetPage, TOTAL_COUNT } from '../../graphql/keyset-page.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 

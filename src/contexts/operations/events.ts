@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEvent, type EventOf } from '../../eventsourcing/event.ts';
+import { defineEvent, type EventOf } from '../../eventsourcing/log/event.ts';
 
 const deadLetterId = z.string().meta({ description: 'The dead letter.', idOf: 'DeadLetter' });
 const failedAt = z.iso.datetime().describe('When it had failed.');

@@ -1,7 +1,7 @@
-import type { Aggregate, FactLoader } from '../../eventsourcing/aggregate.ts';
-import type { CommandRecord } from '../../eventsourcing/command-records.ts';
-import type { DeadLetter } from '../../eventsourcing/dead-letters.ts';
-import type { ProjectionState } from '../../eventsourcing/projection-states.ts';
+import type { Aggregate, FactLoader } from '../../eventsourcing/commands/aggregate.ts';
+import type { CommandRecord } from '../../eventsourcing/commands/command-records.ts';
+import type { DeadLetter } from '../../eventsourcing/followers/dead-letters.ts';
+import type { ProjectionState } from '../../eventsourcing/projections/projection-states.ts';
 import type { Context } from '../context.ts';
 import { type CommandState, commandDecider } from './command-decider.ts';
 import {

@@ -1,6 +1,6 @@
 import type { ObjectRef } from '@pothos/core';
-import type { Receipt } from '../../eventsourcing/command.ts';
-import type { CommandRecord } from '../../eventsourcing/command-records.ts';
+import type { Receipt } from '../../eventsourcing/commands/command.ts';
+import type { CommandRecord } from '../../eventsourcing/commands/command-records.ts';
 import type { BuilderTypes } from '../../graphql/builder.ts';
 import { rawIdOf } from '../../graphql/command-mutation.ts';
 import type { RequestContext } from '../../graphql/context.ts';

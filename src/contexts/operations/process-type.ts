@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import { actsForStaff } from '../../eventsourcing/actor.ts';
-import { PROCESS_STATUSES, type ProcessRow, type ProcessStep, processView } from '../../eventsourcing/process-view.ts';
-import type { ReadRows } from '../../eventsourcing/read-table.ts';
+import {
+  PROCESS_STATUSES,
+  type ProcessRow,
+  type ProcessStep,
+  processView,
+} from '../../eventsourcing/processes/process-view.ts';
+import type { ReadRows } from '../../eventsourcing/projections/read-table.ts';
 import { keysetPage, TOTAL_COUNT } from '../../graphql/keyset-page.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import { isUuid } from '../../platform/column-values.ts';

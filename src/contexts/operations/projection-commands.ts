@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type CommandOf, defineCommand } from '../../eventsourcing/aggregate.ts';
+import { type CommandOf, defineCommand } from '../../eventsourcing/commands/aggregate.ts';
 import { text } from '../values.ts';
 
 const name = text(200).refine((it) => it !== '', 'must not be empty');

@@ -1,6 +1,6 @@
-import type { Decider, Decision, DecisionContext } from '../../eventsourcing/decider.ts';
-import type { ProjectionState } from '../../eventsourcing/projection-states.ts';
-import { illegalState, notFound } from '../../eventsourcing/rejection.ts';
+import type { Decider, Decision, DecisionContext } from '../../eventsourcing/commands/decider.ts';
+import { illegalState, notFound } from '../../eventsourcing/commands/rejection.ts';
+import type { ProjectionState } from '../../eventsourcing/projections/projection-states.ts';
 import type { ProjectionCommand } from './projection-commands.ts';
 import type { ProjectionEvent } from './projection-events.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEvent, type EventOf } from '../../eventsourcing/event.ts';
+import { defineEvent, type EventOf } from '../../eventsourcing/log/event.ts';
 
 const data = z.object({
   projection: z.string().meta({ description: 'The name of the projection.', audience: 'staff' }),

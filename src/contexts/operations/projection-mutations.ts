@@ -1,6 +1,6 @@
 import type { ObjectRef } from '@pothos/core';
-import type { Receipt } from '../../eventsourcing/command.ts';
-import type { ProjectionState } from '../../eventsourcing/projection-states.ts';
+import type { Receipt } from '../../eventsourcing/commands/command.ts';
+import type { ProjectionState } from '../../eventsourcing/projections/projection-states.ts';
 import type { BuilderTypes } from '../../graphql/builder.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { COMMAND_ID } from '../../graphql/descriptions.ts';

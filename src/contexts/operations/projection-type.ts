@@ -2,8 +2,12 @@ import {
   PROJECTION_STATUSES,
   type ProjectionState,
   type ProjectionStatus,
-} from '../../eventsourcing/projection-states.ts';
-import { REBUILD_STATUSES, type RebuildRow, type RebuildStatus } from '../../eventsourcing/rebuild-store.ts';
+} from '../../eventsourcing/projections/projection-states.ts';
+import {
+  REBUILD_STATUSES,
+  type RebuildRow,
+  type RebuildStatus,
+} from '../../eventsourcing/projections/rebuild-store.ts';
 import { fault } from '../../graphql/faults.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 

@@ -1,5 +1,5 @@
-import type { DeadLetter } from '../../eventsourcing/dead-letters.ts';
-import type { Decider } from '../../eventsourcing/decider.ts';
+import type { Decider } from '../../eventsourcing/commands/decider.ts';
+import type { DeadLetter } from '../../eventsourcing/followers/dead-letters.ts';
 import type { SourceCommand } from './commands.ts';
 import type { SourceEvent } from './events.ts';
 

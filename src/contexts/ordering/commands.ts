@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { type CommandOf, defineCommand } from '../../eventsourcing/aggregate.ts';
-import { personal, secret } from '../../eventsourcing/codec.ts';
+import { type CommandOf, defineCommand } from '../../eventsourcing/commands/aggregate.ts';
+import { personal, secret } from '../../eventsourcing/log/codec.ts';
 import { address, currency, discount, emailAddress, money, orderedLine, text } from '../values.ts';
 import { returnedLine } from './events.ts';
 

@@ -1,4 +1,4 @@
-import type { Aggregate } from '../../eventsourcing/aggregate.ts';
+import type { Aggregate } from '../../eventsourcing/commands/aggregate.ts';
 import type { Context } from '../context.ts';
 import { type OrderCommand, orderCommands } from './commands.ts';
 import { orderDecider } from './decider.ts';

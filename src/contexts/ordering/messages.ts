@@ -1,5 +1,5 @@
 import type { Actor } from '../../eventsourcing/actor.ts';
-import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/event.ts';
+import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/log/event.ts';
 import type { Address, Discount, Money, OrderedLine } from '../values.ts';
 import type { OrderCommand } from './commands.ts';
 import type { orderEvents } from './events.ts';

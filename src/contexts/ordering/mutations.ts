@@ -1,6 +1,6 @@
 import type { ObjectRef } from '@pothos/core';
 import { z } from 'zod';
-import type { Receipt } from '../../eventsourcing/command.ts';
+import type { Receipt } from '../../eventsourcing/commands/command.ts';
 import type { BuilderTypes } from '../../graphql/builder.ts';
 import { rawIdOf } from '../../graphql/command-mutation.ts';
 import type { RequestContext } from '../../graphql/context.ts';

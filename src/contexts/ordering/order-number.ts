@@ -1,4 +1,4 @@
-import { idCausedBy } from '../../eventsourcing/effect-work.ts';
+import { idCausedBy } from '../../eventsourcing/processes/effect-work.ts';
 
 /** Crockford's alphabet: no letters that are taken for digits. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';

@@ -1,6 +1,6 @@
-import { mustBeReadable, type RecordedEventOf } from '../../eventsourcing/event.ts';
-import { streamIdOf } from '../../eventsourcing/stream-id.ts';
-import type { PointInTime } from '../../eventsourcing/time-travel.ts';
+import type { PointInTime } from '../../eventsourcing/history/time-travel.ts';
+import { mustBeReadable, type RecordedEventOf } from '../../eventsourcing/log/event.ts';
+import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { idAsOf, splitId } from '../../graphql/global-id.ts';
 import { type RowOfAnyTime, readAgain, readAsOf } from '../../graphql/time-travel.ts';

@@ -1,5 +1,5 @@
-import { processView } from '../../eventsourcing/process-view.ts';
-import { streamIdOf } from '../../eventsourcing/stream-id.ts';
+import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
+import { processView } from '../../eventsourcing/processes/process-view.ts';
 import { AFTER, MIN_POSITION } from '../../graphql/descriptions.ts';
 import { decodeIdOf, decodeIdOfAnyTime, encodeGlobalId, idAsOf } from '../../graphql/global-id.ts';
 import { waitFor, watch } from '../../graphql/live-field.ts';

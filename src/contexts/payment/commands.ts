@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type CommandOf, defineCommand } from '../../eventsourcing/aggregate.ts';
+import { type CommandOf, defineCommand } from '../../eventsourcing/commands/aggregate.ts';
 import { amount, providerPayment } from './provider-state.ts';
 
 const paymentId = z.uuid('must be the id of a payment');

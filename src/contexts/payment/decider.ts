@@ -1,5 +1,5 @@
-import type { Decider, Decision, DecisionContext } from '../../eventsourcing/decider.ts';
-import { illegalState, notFound } from '../../eventsourcing/rejection.ts';
+import type { Decider, Decision, DecisionContext } from '../../eventsourcing/commands/decider.ts';
+import { illegalState, notFound } from '../../eventsourcing/commands/rejection.ts';
 import type { PaymentCommand } from './commands.ts';
 import type { PaymentEvent } from './events.ts';
 import { heard, ProviderDisagrees } from './provider-decider.ts';

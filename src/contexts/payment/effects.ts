@@ -1,4 +1,4 @@
-import type { Effect } from '../../eventsourcing/effect.ts';
+import type { Effect } from '../../eventsourcing/processes/effect.ts';
 import type { PaymentCommand } from './commands.ts';
 import type { PaymentEvent } from './events.ts';
 

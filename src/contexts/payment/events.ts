@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEvent, type EventOf } from '../../eventsourcing/event.ts';
+import { defineEvent, type EventOf } from '../../eventsourcing/log/event.ts';
 import { amount } from './provider-state.ts';
 
 const STAFF = { audience: 'staff' } as const;

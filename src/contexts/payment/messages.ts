@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/event.ts';
+import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/log/event.ts';
 import type { Money } from '../values.ts';
 import type { PaymentCommand } from './commands.ts';
 import type { paymentEvents } from './events.ts';

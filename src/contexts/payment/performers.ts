@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { PerformedCommand, Performer } from '../../eventsourcing/performer.ts';
+import type { PerformedCommand, Performer } from '../../eventsourcing/commands/performer.ts';
 import { type PaymentCommand, sendRefund } from './commands.ts';
 import type { PaymentProvider, ProviderPayment } from './provider.ts';
 import { TOKEN_GONE } from './provider-state.ts';

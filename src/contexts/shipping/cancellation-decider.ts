@@ -1,5 +1,5 @@
-import type { Decision } from '../../eventsourcing/decider.ts';
-import { illegalState } from '../../eventsourcing/rejection.ts';
+import type { Decision } from '../../eventsourcing/commands/decider.ts';
+import { illegalState } from '../../eventsourcing/commands/rejection.ts';
 import { checkSubject, leftAlthoughCancelled } from './carrier-decider.ts';
 import type { CarrierShipment, PerformedCancellation } from './carrier-state.ts';
 import type { ShipmentEvent } from './events.ts';

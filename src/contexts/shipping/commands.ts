@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { type CommandOf, defineCommand } from '../../eventsourcing/aggregate.ts';
-import { personal } from '../../eventsourcing/codec.ts';
+import { type CommandOf, defineCommand } from '../../eventsourcing/commands/aggregate.ts';
+import { personal } from '../../eventsourcing/log/codec.ts';
 import { address, text } from '../values.ts';
 import { carrierShipment } from './carrier-state.ts';
 

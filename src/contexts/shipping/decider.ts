@@ -1,5 +1,5 @@
-import type { Decider, Decision } from '../../eventsourcing/decider.ts';
-import { illegalState, notFound } from '../../eventsourcing/rejection.ts';
+import type { Decider, Decision } from '../../eventsourcing/commands/decider.ts';
+import { illegalState, notFound } from '../../eventsourcing/commands/rejection.ts';
 import { calledOff } from './cancellation-decider.ts';
 import { arrivedAt, CarrierDisagrees, heard, isNextStep } from './carrier-decider.ts';
 import { type CarrierShipment, performedCancellation, performedShipment } from './carrier-state.ts';

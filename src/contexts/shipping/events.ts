@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { personal } from '../../eventsourcing/codec.ts';
-import { defineEvent, type EventOf, formerVersion } from '../../eventsourcing/event.ts';
+import { personal } from '../../eventsourcing/log/codec.ts';
+import { defineEvent, type EventOf, formerVersion } from '../../eventsourcing/log/event.ts';
 import { address } from '../values.ts';
 
 const STAFF = { audience: 'staff' } as const;

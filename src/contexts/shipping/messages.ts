@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/event.ts';
+import type { RecordedEvent, RecordedEventOf } from '../../eventsourcing/log/event.ts';
 import type { ShipmentCommand } from './commands.ts';
 import type { shipmentEvents } from './events.ts';
 

@@ -1,4 +1,4 @@
-import type { Performer } from '../../eventsourcing/performer.ts';
+import type { Performer } from '../../eventsourcing/commands/performer.ts';
 import { OutsidePartyRefused } from '../../platform/outside-party.ts';
 import type { Carrier } from './carrier.ts';
 import type { PerformedCancellation } from './carrier-state.ts';

@@ -1,4 +1,4 @@
-import type { Receipt } from '../../eventsourcing/command.ts';
+import type { Receipt } from '../../eventsourcing/commands/command.ts';
 import { rawIdOf } from '../../graphql/command-mutation.ts';
 import { COMMAND_ID } from '../../graphql/descriptions.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';

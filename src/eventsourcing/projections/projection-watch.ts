@@ -1,0 +1,141 @@
+import { isDeepStrictEqual } from 'node:util';
+import { retryWhileAway } from '../database-away.ts';
+import type { ProjectionState, ProjectionStates } from './projection-states.ts';
+
+/** How often what is watched is looked at: an owner on another node does not say how far it has come. */
+const LOOK_MS = 500;
+
+/**
+ * Follows how projections stand, for as long as anyone does. A watcher is the state that it was last given, and no list of
+ * what it should still get: a slow one gets fewer, newer states.
+ */
+export class ProjectionWatch {
+  readonly #states: ProjectionStates;
+  readonly #watchers = new Set<ProjectionWatcher>();
+  #looking: Promise<void> | undefined;
+  #planned: NodeJS.Timeout | undefined;
+
+  constructor(states: ProjectionStates) {
+    this.#states = states;
+  }
+
+  /** How many watch. */
+  get watchers(): number {
+    return this.#watchers.size;
+  }
+
+  /** Something has begun or ended: it is shown at once. */
+  wake(): void {
+    if (this.#watchers.size > 0) this.#plan(0);
+  }
+
+  /**
+   * The projection as it stands, then again whenever that has changed, twice a second at most. If the database stays away,
+   * the iterator throws.
+   * @returns undefined if there is no such projection
+   */
+  async watch(name: string): Promise<AsyncIterableIterator<ProjectionState> | undefined> {
+    const state = (await this.#states.find([name])).get(name);
+    if (state === undefined) return undefined;
+    const watcher = new ProjectionWatcher(name, state, () => this.#watchers.delete(watcher));
+    this.#watchers.add(watcher);
+    this.#plan(LOOK_MS);
+    return watcher;
+  }
+
+  #plan(inMs: number): void {
+    if (this.#looking !== undefined) return;
+    clearTimeout(this.#planned);
+    this.#planned = setTimeout(() => {
+      this.#looking = this.#look().finally(() => {
+        this.#looking = undefined;
+        if (this.#watchers.size > 0) this.#plan(LOOK_MS);
+      });
+    }, inMs).unref();
+  }
+
+  async #look(): Promise<void> {
+    const watchers = [...this.#watchers];
+    if (watchers.length === 0) return;
+    try {
+      const names = [...new Set(watchers.map(({ name }) => name))];
+      const states = await retryWhileAway(() => this.#states.find(names));
+      for (const watcher of watchers) {
+        const state = states.get(watcher.name);
+        if (state !== undefined) watcher.show(state);
+      }
+    } catch (error) {
+      for (const watcher of watchers) watcher.fail(error);
+    }
+  }
+}
+
+/** One watcher of one projection. By hand and not an async generator, for the reason that LiveSubscription has. */
+class ProjectionWatcher implements AsyncIterableIterator<ProjectionState> {
+  readonly name: string;
+  readonly #leave: () => void;
+  #state: ProjectionState;
+  #given: ProjectionState | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #isOver = false;
+  #wakes: (() => void)[] = [];
+
+  /** @param leave called once, when nobody listens any more */
+  constructor(name: string, state: ProjectionState, leave: () => void) {
+    this.name = name;
+    this.#state = state;
+    this.#leave = leave;
+  }
+
+  show(state: ProjectionState): void {
+    this.#state = state;
+    this.#wake();
+  }
+
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#failure = { error };
+    this.#end();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<ProjectionState, undefined>> {
+    while (!this.#isOver) {
+      if (!isDeepStrictEqual(this.#state, this.#given)) {
+        this.#given = this.#state;
+        return { done: false, value: this.#state };
+      }
+      await new Promise<void>((resolve) => {
+        this.#wakes.push(resolve);
+      });
+    }
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure.error;
+    return { done: true, value: undefined };
+  }
+
+  async return(): Promise<IteratorResult<ProjectionState, undefined>> {
+    this.#failure = undefined;
+    this.#end();
+    return { done: true, value: undefined };
+  }
+
+  async throw(): Promise<IteratorResult<ProjectionState, undefined>> {
+    return this.return();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#leave();
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const wake of this.#wakes.splice(0)) wake();
+  }
+}
