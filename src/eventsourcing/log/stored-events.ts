@@ -3,12 +3,15 @@ import type { SqlClient } from '../../platform/database.ts';
 import { column } from '../projections/read-table.ts';
 
 /**
- * SQL: a row of `events` as one line of text, with nothing opened, upcast or left out. The same on every engine and in every
- * session (instants are milliseconds since 1970), so that it can be hashed, archived, exported, and put back as it was.
+ * SQL: a row of `events` as JSON, with nothing opened, upcast or left out. The same on every engine and in every session:
+ * instants are milliseconds since 1970.
  */
-export const STORED_LINE = `json_build_array(position, event_id, stream_id, aggregate_type, aggregate_id, version, type,
+export const STORED_JSON = `json_build_array(position, event_id, stream_id, aggregate_type, aggregate_id, version, type,
   schema_version, data, actor_kind, actor_id, command_id, correlation_id, causation_id,
-  (extract(epoch FROM recorded_at) * 1000)::bigint)::text`;
+  (date_part('epoch', recorded_at) * 1000)::bigint)`;
+
+/** SQL: the same as one line of text, so that it can be hashed, archived, exported, and put back as it was. */
+export const STORED_LINE = `${STORED_JSON}::text`;
 
 /**
  * SQL: puts lines back as they were.
@@ -21,6 +24,20 @@ export function insertStoredLines(lines: string): string {
       it->>9, it->>10, (it->>11)::uuid, (it->>12)::uuid, (it->>13)::uuid,
       to_timestamp((it->>14)::bigint / 1000.0)
     FROM (SELECT line::jsonb AS it FROM unnest(${lines}::text[]) AS line) AS given`;
+}
+
+const members = z.custom<readonly unknown[]>(Array.isArray);
+
+/** What `STORED_JSON` made, as `EventLog.parse` takes it. */
+export function storedRow(json: unknown): unknown {
+  const [position, eventId, streamId, aggregateType, aggregateId, version, type, schemaVersion, data, ...rest] =
+    members.parse(json);
+  const [actorKind, actorId, commandId, correlationId, causationId, recordedAt] = rest;
+  return {
+    ...{ position, eventId, streamId, aggregateType, aggregateId, version, type, schemaVersion, data },
+    ...{ actorKind, actorId, commandId, correlationId, causationId },
+    recordedAt: new Date(Number(recordedAt)),
+  };
 }
 
 /** An event as it is stored. */

@@ -1,9 +1,18 @@
+import { z } from 'zod';
 import type { SqlClient } from '../../platform/database.ts';
 import type { RecordedEvent } from './event.ts';
-import { EVENT_COLUMNS, type EventLog } from './event-log.ts';
+import type { EventLog } from './event-log.ts';
+import { STORED_JSON, storedRow } from './stored-events.ts';
 
+// All as one text: thousands of events are read in half the time that they take row by row.
 const READ = `
-  SELECT ${EVENT_COLUMNS} FROM events WHERE position > $1 AND position <= $2 AND type = ANY ($3::text[]) ORDER BY position`;
+  SELECT coalesce(json_agg(event), '[]')::text AS events FROM (
+    SELECT ${STORED_JSON} AS event FROM events
+    WHERE position > $1 AND position <= $2 AND type = ANY ($3::text[]) ORDER BY position
+  ) AS found`;
+
+const answer = z.tuple([z.object({ events: z.string() })]);
+const found = z.array(z.unknown());
 
 /** The events of some types, a stretch of the log at a time: others are not sent by the database at all. */
 export class TypedEvents {
@@ -19,6 +28,7 @@ export class TypedEvents {
 
   /** Those with positions in (after, upTo], in order. */
   async read(after: number, upTo: number): Promise<RecordedEvent[]> {
-    return this.#log.parse(await this.#client.query(READ, after, upTo, this.#types));
+    const [{ events }] = answer.parse(await this.#client.query(READ, after, upTo, this.#types));
+    return this.#log.parse(found.parse(JSON.parse(events)).map(storedRow));
   }
 }
