@@ -1,19 +1,15 @@
-import type { Clock } from '../platform/clock.ts';
-import type { Database } from '../platform/database.ts';
-import type { Ids } from '../platform/ids.ts';
-import type { Logger } from '../platform/logger.ts';
-import type { Aggregate } from './commands/aggregate.ts';
 import { CommandExecutor } from './commands/command-executor.ts';
 import { CommandQueue } from './commands/command-queue.ts';
 import { CommandRecords } from './commands/command-records.ts';
 import { CommandStore } from './commands/command-store.ts';
 import { CommandWatch } from './commands/command-watch.ts';
 import { factSources } from './commands/fact-sources.ts';
-import { type Performer, Performers } from './commands/performer.ts';
-import { COMMAND_RETRIES, type RetryPolicy } from './commands/retry-policy.ts';
+import { Performers } from './commands/performer.ts';
+import { COMMAND_RETRIES } from './commands/retry-policy.ts';
 import { Scheduler } from './commands/scheduler.ts';
 import { Snapshots } from './commands/snapshots.ts';
 import { StreamStates } from './commands/stream-states.ts';
+import type { EngineSettings } from './engine-settings.ts';
 import { DeadLetters } from './followers/dead-letters.ts';
 import { EVENT_RETRIES, LogFollower } from './followers/log-follower.ts';
 import { StreamHistory } from './history/stream-history.ts';
@@ -29,7 +25,6 @@ import { Positions } from './log/position.ts';
 import { Node } from './node.ts';
 import { processAggregate } from './processes/process-aggregate.ts';
 import { ProcessFeed } from './processes/process-feed.ts';
-import type { ProcessManager } from './processes/process-manager.ts';
 import { createProcessProjection } from './processes/process-view.ts';
 import type { ProjectedRow, Projection } from './projections/projection.ts';
 import { ProjectionStates } from './projections/projection-states.ts';
@@ -38,29 +33,6 @@ import { RebuildStore } from './projections/rebuild-store.ts';
 import { Rebuilder } from './projections/rebuilder.ts';
 
 const LEASE_SECONDS = 4;
-
-export interface EngineSettings {
-  readonly database: Database;
-  /** 32 bytes that protect the keys of personal data. The same for all processes of a store, and never stored in it. */
-  readonly masterKey: Buffer;
-  /** Also known, while the store goes over from one master key to another. */
-  readonly otherMasterKeys?: readonly Buffer[];
-  readonly aggregates: readonly Aggregate[];
-  readonly projections: readonly Projection[];
-  readonly processes?: readonly ProcessManager[];
-  /** Who does the work of `performed` commands, by their names. */
-  readonly performers?: ReadonlyMap<string, Performer>;
-  readonly clock: Clock;
-  readonly ids: Ids;
-  readonly logger: Logger;
-  /** How long a process may be silent before others take over what it does, in seconds. */
-  readonly leaseSeconds?: number;
-  /** Of all queued commands. Unless it is given, performed ones are tried more often than others. */
-  readonly commandRetries?: RetryPolicy;
-  readonly eventRetries?: RetryPolicy;
-  /** How many batches of queued commands run at the same time. */
-  readonly workers?: number;
-}
 
 /** The event-sourcing engine, running: commands in, events in the log, read tables and live rows out. */
 export class Engine {

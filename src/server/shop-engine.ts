@@ -1,5 +1,6 @@
 import { contexts } from '../contexts/index.ts';
-import { Engine, type EngineSettings } from '../eventsourcing/engine.ts';
+import { Engine } from '../eventsourcing/engine.ts';
+import type { EngineSettings } from '../eventsourcing/engine-settings.ts';
 import { createProcesses, type ProcessSettings } from '../processes/index.ts';
 import { type OutsideParties, performersWith } from './outside-parties.ts';
 

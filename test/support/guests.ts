@@ -5,7 +5,8 @@ import { type Aggregate, type CommandOf, defineCommand } from '../../src/eventso
 import type { CommandRequest } from '../../src/eventsourcing/commands/command.ts';
 import type { Decider } from '../../src/eventsourcing/commands/decider.ts';
 import { illegalState } from '../../src/eventsourcing/commands/rejection.ts';
-import { Engine, type EngineSettings } from '../../src/eventsourcing/engine.ts';
+import { Engine } from '../../src/eventsourcing/engine.ts';
+import type { EngineSettings } from '../../src/eventsourcing/engine-settings.ts';
 import { hashOf, personal, secret } from '../../src/eventsourcing/log/codec.ts';
 import { defineEvent, type EventOf, type RecordedEventOf } from '../../src/eventsourcing/log/event.ts';
 import type { Effect } from '../../src/eventsourcing/processes/effect.ts';

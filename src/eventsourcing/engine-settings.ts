@@ -1,0 +1,32 @@
+import type { Clock } from '../platform/clock.ts';
+import type { Database } from '../platform/database.ts';
+import type { Ids } from '../platform/ids.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { Aggregate } from './commands/aggregate.ts';
+import type { Performer } from './commands/performer.ts';
+import type { RetryPolicy } from './commands/retry-policy.ts';
+import type { ProcessManager } from './processes/process-manager.ts';
+import type { Projection } from './projections/projection.ts';
+
+export interface EngineSettings {
+  readonly database: Database;
+  /** 32 bytes that protect the keys of personal data. The same for all processes of a store, and never stored in it. */
+  readonly masterKey: Buffer;
+  /** Also known, while the store goes over from one master key to another. */
+  readonly otherMasterKeys?: readonly Buffer[];
+  readonly aggregates: readonly Aggregate[];
+  readonly projections: readonly Projection[];
+  readonly processes?: readonly ProcessManager[];
+  /** Who does the work of `performed` commands, by their names. */
+  readonly performers?: ReadonlyMap<string, Performer>;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly logger: Logger;
+  /** How long a process may be silent before others take over what it does, in seconds. */
+  readonly leaseSeconds?: number;
+  /** Of all queued commands. Unless it is given, performed ones are tried more often than others. */
+  readonly commandRetries?: RetryPolicy;
+  readonly eventRetries?: RetryPolicy;
+  /** How many batches of queued commands run at the same time. */
+  readonly workers?: number;
+}
