@@ -38,7 +38,7 @@ export function untilRebuild(engine: Engine, named: Named, ...wanted: RebuildSta
       if (row === null || !wanted.includes(row.status)) throw new Error(`The rebuild is ${JSON.stringify(row)}.`);
       return row;
     },
-    { timeout: 20_000, interval: 20 },
+    { timeout: 60_000, interval: 20 },
   );
 }
 
@@ -68,4 +68,9 @@ export async function structureOf({ log }: Database, table: string): Promise<str
 export async function shadowTables({ log }: Database): Promise<string[]> {
   const rows = await log.query(`SELECT relname::text AS name FROM pg_class WHERE relname LIKE '%\\_rebuild'`);
   return rows.map((row) => nameRow.parse(row).name);
+}
+
+/** Waits until no rebuild has left a table behind: while somebody writes to it, it is tried again. */
+export function withoutShadows(database: Database): Promise<void> {
+  return vi.waitFor(async () => expect(await shadowTables(database)).toEqual([]), { timeout: 60_000 });
 }

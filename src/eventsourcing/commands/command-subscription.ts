@@ -1,3 +1,4 @@
+import { Watcher } from '../live/watcher.ts';
 import type { CommandStatus } from './command.ts';
 import type { CommandRecord } from './command-records.ts';
 
@@ -12,89 +13,32 @@ export interface WatchedCommand {
   record: CommandRecord | undefined;
 }
 
-/** One watcher of one command. By hand and not an async generator, for the reason that LiveSubscription has. */
-export class CommandSubscription implements AsyncIterableIterator<CommandRecord> {
+/** One watcher of one command. */
+export class CommandSubscription extends Watcher<CommandRecord> {
   readonly #command: WatchedCommand;
-  readonly #leave: () => void;
   /** A read that began after this did has been made. */
   #hasBegun = false;
-  #isOver = false;
   #given: CommandRecord | undefined;
-  #failure: { readonly error: unknown } | undefined;
-  #wakes: (() => void)[] = [];
 
   /** @param leave called once, when nobody listens any more */
   constructor(command: WatchedCommand, leave: () => void) {
+    super(leave);
     this.#command = command;
-    this.#leave = leave;
-  }
-
-  get isOver(): boolean {
-    return this.#isOver;
   }
 
   /** From now on what was read is handed out. It is over where there is no such command. */
   begin(): void {
     this.#hasBegun = true;
-    if (this.#command.record === undefined) this.#end();
+    if (this.#command.record === undefined) this.end();
     else this.wake();
   }
 
-  /** There may be something new. */
-  wake(): void {
-    for (const wake of this.#wakes.splice(0)) wake();
-  }
-
-  /** Ends with this error: whoever asks next is told. */
-  fail(error: unknown): void {
-    if (this.#isOver) return;
-    this.#failure = { error };
-    this.#end();
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async next(): Promise<IteratorResult<CommandRecord, undefined>> {
-    while (!this.#isOver) {
-      const record = this.#news();
-      if (record !== undefined) {
-        this.#given = record;
-        if (ENDS.has(record.status)) this.#end();
-        return { done: false, value: record };
-      }
-      await new Promise<void>((resolve) => {
-        this.#wakes.push(resolve);
-      });
-    }
-    const failure = this.#failure;
-    this.#failure = undefined;
-    if (failure !== undefined) throw failure.error;
-    return { done: true, value: undefined };
-  }
-
-  async return(): Promise<IteratorResult<CommandRecord, undefined>> {
-    this.#failure = undefined;
-    this.#end();
-    return { done: true, value: undefined };
-  }
-
-  async throw(): Promise<IteratorResult<CommandRecord, undefined>> {
-    return this.return();
-  }
-
-  #news(): CommandRecord | undefined {
+  protected override take(): CommandRecord | undefined {
     const { record } = this.#command;
     if (!this.#hasBegun || record === undefined) return undefined;
-    const isNews = record.status !== this.#given?.status || record.attempts !== this.#given.attempts;
-    return isNews ? record : undefined;
-  }
-
-  #end(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#leave();
-    this.wake();
+    if (record.status === this.#given?.status && record.attempts === this.#given.attempts) return undefined;
+    this.#given = record;
+    if (ENDS.has(record.status)) this.end();
+    return record;
   }
 }

@@ -1,4 +1,5 @@
 import type { RecordedEvent } from '../log/event.ts';
+import { Watcher } from './watcher.ts';
 
 /** What a subscriber is given: the row as it stands, and the events since what it was given before. */
 export interface LiveChange<Row> {
@@ -8,18 +9,11 @@ export interface LiveChange<Row> {
   readonly events: readonly RecordedEvent[];
 }
 
-/**
- * One watcher of one row. Written by hand and not as an async generator, which would not hear `return()` while it waits
- * for the next change, and so would never be cleaned up.
- */
-export class LiveSubscription<Row> implements AsyncIterableIterator<LiveChange<Row>> {
+/** One watcher of one row. */
+export class LiveSubscription<Row> extends Watcher<LiveChange<Row>> {
   readonly #read: (from: number | undefined, isFirst: boolean) => Promise<LiveChange<Row>> | undefined;
-  readonly #leave: () => void;
   #from: number | undefined;
   #isFirst = true;
-  #isClosed = false;
-  #wakes: (() => void)[] = [];
-  #failure: Error | undefined;
 
   /**
    * @param read the change since a position, if there is one; for the first payload there always is
@@ -29,19 +23,13 @@ export class LiveSubscription<Row> implements AsyncIterableIterator<LiveChange<R
     read: (from: number | undefined, isFirst: boolean) => Promise<LiveChange<Row>> | undefined,
     leave: () => void,
   ) {
+    super(leave);
     this.#read = read;
-    this.#leave = leave;
   }
 
   /** Sets the position that the first payload's events come after. */
   begin(after: number | undefined): void {
     this.#from = after;
-  }
-
-  /** Ends it with an error, which the watcher is given next. */
-  fail(error: Error): void {
-    this.#failure ??= error;
-    this.wake();
   }
 
   /** What it is given next is as if it were the first payload: the row as it stands, though there may be no event. */
@@ -50,50 +38,11 @@ export class LiveSubscription<Row> implements AsyncIterableIterator<LiveChange<R
     this.wake();
   }
 
-  /** There may be something new. */
-  wake(): void {
-    for (const wake of this.#wakes.splice(0)) wake();
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async next(): Promise<IteratorResult<LiveChange<Row>, undefined>> {
-    while (!this.#isClosed) {
-      if (this.#failure !== undefined) {
-        await this.return();
-        throw this.#failure;
-      }
-      const reading = this.#read(this.#from, this.#isFirst);
-      if (reading !== undefined) {
-        const change = await reading.catch(async (error: unknown) => {
-          // An iterator that threw is over: nobody calls return() on it.
-          await this.return();
-          throw error;
-        });
-        if (this.#isClosed) break;
-        this.#isFirst = false;
-        this.#from = change.position;
-        return { done: false, value: change };
-      }
-      await new Promise<void>((resolve) => {
-        this.#wakes.push(resolve);
-      });
-    }
-    return { done: true, value: undefined };
-  }
-
-  async return(): Promise<IteratorResult<LiveChange<Row>, undefined>> {
-    if (!this.#isClosed) {
-      this.#isClosed = true;
-      this.#leave();
-      this.wake();
-    }
-    return { done: true, value: undefined };
-  }
-
-  async throw(): Promise<IteratorResult<LiveChange<Row>, undefined>> {
-    return this.return();
+  protected override take(): Promise<LiveChange<Row>> | undefined {
+    return this.#read(this.#from, this.#isFirst)?.then((change) => {
+      this.#isFirst = false;
+      this.#from = change.position;
+      return change;
+    });
   }
 }

@@ -31,7 +31,7 @@ const PROGRESS_MS = 1_000;
  * a reader that is slow, or never reads, costs nothing while it waits, and nothing is lost to it. Where nothing passes
  * its filter it is told how far the log was read, at most once a second: from there it may resume.
  *
- * The first payload comes at once. By hand and not an async generator, for the reason that LiveSubscription has.
+ * The first payload comes at once. By hand and not an async generator, for the reason that Watcher has.
  */
 export class LogSubscription implements AsyncIterableIterator<EventsAppended> {
   readonly #parts: LogSubscriptionParts;

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { retryWhileAway } from '../database-away.ts';
+import { Watcher } from '../live/watcher.ts';
 import type { ProjectionState, ProjectionStates } from './projection-states.ts';
 
 /** How often what is watched is looked at: an owner on another node does not say how far it has come. */
@@ -70,72 +71,27 @@ export class ProjectionWatch {
   }
 }
 
-/** One watcher of one projection. By hand and not an async generator, for the reason that LiveSubscription has. */
-class ProjectionWatcher implements AsyncIterableIterator<ProjectionState> {
+/** One watcher of one projection. */
+class ProjectionWatcher extends Watcher<ProjectionState> {
   readonly name: string;
-  readonly #leave: () => void;
   #state: ProjectionState;
   #given: ProjectionState | undefined;
-  #failure: { readonly error: unknown } | undefined;
-  #isOver = false;
-  #wakes: (() => void)[] = [];
 
   /** @param leave called once, when nobody listens any more */
   constructor(name: string, state: ProjectionState, leave: () => void) {
+    super(leave);
     this.name = name;
     this.#state = state;
-    this.#leave = leave;
   }
 
   show(state: ProjectionState): void {
     this.#state = state;
-    this.#wake();
+    this.wake();
   }
 
-  fail(error: unknown): void {
-    if (this.#isOver) return;
-    this.#failure = { error };
-    this.#end();
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async next(): Promise<IteratorResult<ProjectionState, undefined>> {
-    while (!this.#isOver) {
-      if (!isDeepStrictEqual(this.#state, this.#given)) {
-        this.#given = this.#state;
-        return { done: false, value: this.#state };
-      }
-      await new Promise<void>((resolve) => {
-        this.#wakes.push(resolve);
-      });
-    }
-    const failure = this.#failure;
-    this.#failure = undefined;
-    if (failure !== undefined) throw failure.error;
-    return { done: true, value: undefined };
-  }
-
-  async return(): Promise<IteratorResult<ProjectionState, undefined>> {
-    this.#failure = undefined;
-    this.#end();
-    return { done: true, value: undefined };
-  }
-
-  async throw(): Promise<IteratorResult<ProjectionState, undefined>> {
-    return this.return();
-  }
-
-  #end(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#leave();
-    this.#wake();
-  }
-
-  #wake(): void {
-    for (const wake of this.#wakes.splice(0)) wake();
+  protected override take(): ProjectionState | undefined {
+    if (isDeepStrictEqual(this.#state, this.#given)) return undefined;
+    this.#given = this.#state;
+    return this.#state;
   }
 }
