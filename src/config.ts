@@ -49,6 +49,7 @@ const environment = z.object({
     .string()
     .refine((it) => parseMasterKey(it) !== undefined, 'must be 32 bytes, in base64 or hex')
     .optional(),
+  FORGOTTEN_FILE: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
   AUTH_MODE: z.enum(['open', 'jwt'], 'must be open or jwt').default('open'),
   JWT_SECRET: z

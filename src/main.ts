@@ -108,6 +108,36 @@ program
   .action(async (name: string, options: unknown) => (await import('./cli/rebuild.ts')).rebuild(name, options));
 
 program
+  .command('backup')
+  .description('Write all that the store holds to a file, while servers go on. The master key is not in there.')
+  .argument('<file>', 'what is to be written, with gzip; - for standard output')
+  .addOption(endpoint())
+  .option('--token <token>', 'sent as the bearer token; it must be that of an admin')
+  .action(async (file: string, options: unknown) => (await import('./cli/backup.ts')).backup(file, options));
+
+program
+  .command('restore')
+  .description('Fill an empty store, of either engine, with a backup. It is paused then: see resume.')
+  .argument('<file>', 'what npx cartstream backup wrote')
+  .option('--forgotten <list>', 'who was forgotten since, and stays so (default: FORGOTTEN_FILE, if it is there)')
+  .option('--until <point>', 'leave out what came after this position, or instant (2026-11-23T10:00:00Z)')
+  .action(async (file: string, options: unknown) => (await import('./cli/restore.ts')).restore(file, options));
+
+program
+  .command('resume')
+  .description('Let what is queued run again, after a restore.')
+  .addOption(endpoint())
+  .option('--token <token>', 'sent as the bearer token; it must be that of an admin')
+  .action(async (options: unknown) => (await import('./cli/resume.ts')).resume(options));
+
+program
+  .command('forgotten')
+  .description('Print who was forgotten, a line each: keep it elsewhere, for when a backup of before is restored.')
+  .addOption(endpoint())
+  .option('--token <token>', 'sent as the bearer token; it must be that of an admin')
+  .action(async (options: unknown) => (await import('./cli/forgotten.ts')).printForgotten(options));
+
+program
   .command('schema')
   .description('Print the GraphQL schema, sorted.')
   .action(async () => (await import('./cli/schema.ts')).printSchemaSorted());

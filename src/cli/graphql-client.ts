@@ -39,9 +39,11 @@ export class GraphQLClient {
   readonly #url: string;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #onResend: () => void;
+  readonly #timeoutMs: number;
 
-  constructor(url: string, token: string | undefined, onResend: () => void) {
+  constructor(url: string, token: string | undefined, onResend: () => void, timeoutMs = TIMEOUT_MS) {
     this.#url = url;
+    this.#timeoutMs = timeoutMs;
     this.#headers = {
       'content-type': 'application/json',
       accept: 'application/json',
@@ -86,7 +88,7 @@ export class GraphQLClient {
 
   async #post(body: string): Promise<{ status: number; text: string }> {
     try {
-      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      const signal = AbortSignal.timeout(this.#timeoutMs);
       // A redirection would turn the POST into a GET.
       const response = await fetch(this.#url, {
         method: 'POST',
@@ -98,7 +100,7 @@ export class GraphQLClient {
       return { status: response.status, text: await response.text() };
     } catch (error) {
       const { name, message, cause } = failedFetch.parse(error);
-      if (name === 'TimeoutError') throw new Fault('TIMEOUT', `No answer within ${TIMEOUT_MS / 1_000} s.`, true);
+      if (name === 'TimeoutError') throw new Fault('TIMEOUT', `No answer within ${this.#timeoutMs / 1_000} s.`, true);
       throw new Fault(cause?.code ?? 'NETWORK', cause?.message || cause?.code || message, true);
     }
   }

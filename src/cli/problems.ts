@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { InvalidSettings } from '../config.ts';
+import { StoreInUse } from '../eventsourcing/backup/empty-store.ts';
+import { BadFile } from '../eventsourcing/backup/line-file.ts';
 import { WrongMasterKey } from '../eventsourcing/keys/key-ring.ts';
 import { CannotRotate } from '../eventsourcing/keys/key-rotation.ts';
 import { isDatabaseAway, refusalOf } from '../platform/failures.ts';
@@ -16,6 +18,8 @@ const SPEAK_FOR_THEMSELVES = [
   CannotRotate,
   SimulatorPortTaken,
   CannotAsk,
+  BadFile,
+  StoreInUse,
 ];
 
 /** What a user can do something about, in a line for them; undefined for what is broken in here. */

@@ -5,6 +5,7 @@ import { randomIds } from '../platform/ids.ts';
 import { createLogger, type Logger } from '../platform/logger.ts';
 import { startServer } from '../server/server.ts';
 import { addDemoCatalog, wantsDemoCatalog } from './demo-catalog.ts';
+import { forgottenList } from './forgotten.ts';
 import { expectFree } from './free-address.ts';
 import { openOutside } from './outside.ts';
 import { shopEngineSettings } from './shop-engine-settings.ts';
@@ -61,6 +62,7 @@ async function start(
       database,
       masterKey,
       otherMasterKeys,
+      forgottenList: forgottenList(settings, logger),
       outside: outside.parties,
       logger,
       clock: systemClock,

@@ -4,6 +4,7 @@ import { systemClock } from '../platform/clock.ts';
 import { randomIds } from '../platform/ids.ts';
 import { createLogger } from '../platform/logger.ts';
 import { startShopEngine } from '../server/shop-engine.ts';
+import { forgottenList } from './forgotten.ts';
 import { openOutside } from './outside.ts';
 import { shopEngineSettings } from './shop-engine-settings.ts';
 import { stopOnSignal } from './stop-on-signal.ts';
@@ -24,6 +25,7 @@ export async function work(): Promise<void> {
     database,
     masterKey,
     otherMasterKeys,
+    forgottenList: forgottenList(settings, logger),
     outside: outside.parties,
     logger,
     clock: systemClock,

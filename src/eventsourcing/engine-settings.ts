@@ -2,6 +2,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/database.ts';
 import type { Ids } from '../platform/ids.ts';
 import type { Logger } from '../platform/logger.ts';
+import type { ForgottenList } from './backup/forgotten-list.ts';
 import type { Aggregate } from './commands/aggregate.ts';
 import type { Performer } from './commands/performer.ts';
 import type { RetryPolicy } from './commands/retry-policy.ts';
@@ -27,6 +28,8 @@ export interface EngineSettings {
   /** Of all queued commands. Unless it is given, performed ones are tried more often than others. */
   readonly commandRetries?: RetryPolicy;
   readonly eventRetries?: RetryPolicy;
+  /** Where it is noted, outside of the database, who was forgotten. */
+  readonly forgottenList?: ForgottenList | undefined;
   /** How many batches of queued commands run at the same time. */
   readonly workers?: number;
 }

@@ -1,3 +1,5 @@
+import { forgottenIn } from './backup/forgotten-list.ts';
+import { StoreState } from './backup/store-state.ts';
 import { CommandExecutor } from './commands/command-executor.ts';
 import { CommandQueue } from './commands/command-queue.ts';
 import { CommandRecords } from './commands/command-records.ts';
@@ -51,6 +53,8 @@ export class Engine {
   readonly positions: Positions;
   readonly tail: LogTail;
   readonly timeTravel: TimeTravel;
+  /** The store as a whole: whether it is paused, and copies of it. */
+  readonly store: StoreState;
   readonly #views: ReadonlyMap<string, View<ProjectedRow>>;
   readonly #feeds: readonly LogFollower[];
   readonly #node: Node;
@@ -75,6 +79,7 @@ export class Engine {
     const codec = new StorageCodec(keys);
     const log = new EventLog(settings.database.log, codec, definitions);
     const engine = new Engine(settings, codec, log, await log.head(), keys.masterKeyIds);
+    settings.forgottenList?.add(await forgottenIn(settings.database.log));
     await engine.#node.start();
     engine.#scheduler.start();
     engine.#rebuilder.start();
@@ -99,7 +104,11 @@ export class Engine {
     this.deadLetters = new DeadLetters(database.derived, codec);
     this.commandWatch = new CommandWatch(this.commandRecords);
     this.positions = new Positions(head.epoch);
-    this.tail = new LogTail(log, head.position, (subjects) => this.#forget(subjects));
+    this.tail = new LogTail(log, head.position, (subjects) => {
+      this.#forget(subjects);
+      settings.forgottenList?.add(subjects.map((subject) => ({ subject, at: clock.now() })));
+    });
+    this.store = new StoreState(database, () => this.#news.hear('queue'));
     const onLost = () => this.#node.refresh();
     const following = {
       log,

@@ -30,7 +30,31 @@ export interface Database {
     onNotification: (payload: string) => void,
     onListening: () => void,
   ): Notifications | undefined;
+  /** Copies an embedded store, as it is at one instant: `StoreEngine.copyAs`. */
+  copyAs?(name: string): Promise<number>;
   close(): Promise<void>;
+}
+
+/** More than any transaction of ours takes; timers hold no more than 24 days. */
+const TRANSACTION_MS = 20 * 86_400_000;
+
+/**
+ * Runs statements one after the other in one transaction, however long it takes: for commands of operators alone, never
+ * where others wait.
+ * @param isSnapshot every statement sees the store as it was at the first one that reads
+ */
+export function inTransaction<Result>(
+  { log, engine }: Database,
+  work: (client: Pick<SqlClient, 'query'>) => Promise<Result>,
+  { isSnapshot = false }: { readonly isSnapshot?: boolean } = {},
+): Promise<Result> {
+  // An embedded store has nobody else who could change it meanwhile.
+  const isolation = isSnapshot && engine === 'postgresql' ? ({ isolationLevel: 'RepeatableRead' } as const) : {};
+  return log.prisma.$transaction(
+    (transaction) =>
+      work({ query: (sql, ...parameters) => transaction.$queryRawUnsafe<unknown[]>(sql, ...parameters) }),
+    { timeout: TRANSACTION_MS, maxWait: 60_000, ...isolation },
+  );
 }
 
 /**
@@ -48,6 +72,7 @@ export async function openDatabase(settings: DatabaseSettings): Promise<Database
     adapters: engine.log,
     listen: (channel, onNotification, onListening) =>
       settings.engine === 'postgresql' ? listen(settings.url, channel, onNotification, onListening) : undefined,
+    ...(engine.copyAs !== undefined && { copyAs: engine.copyAs }),
     async close() {
       await Promise.all([log.prisma.$disconnect(), derived.prisma.$disconnect()]);
       await engine.close();

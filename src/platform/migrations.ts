@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { bindMigrationAwareSqlAdapterFactory, type SqlDriverAdapter } from '@prisma/driver-adapter-utils';
 import type { MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm';
 import { z } from 'zod';
-import type { Database } from './database.ts';
+import type { Database, SqlClient } from './database.ts';
 import { packageFile } from './package-root.ts';
 
 /** Names a lock of the PostgreSQL server under which one process at a time migrates. */
@@ -13,10 +13,11 @@ const MIGRATION_LOCK = 7_267_309;
 /**
  * Brings the store to this version's tables with Prisma's own schema engine, its WebAssembly build: nothing is
  * downloaded, and `prisma migrate status` agrees.
+ * @param only no other migrations than these: for a store that is to be as it was at an earlier version
  * @returns names of the migrations that were applied now
  */
-export async function migrate(database: Database): Promise<string[]> {
-  const list = migrationList();
+export async function migrate(database: Database, only?: ReadonlySet<string>): Promise<string[]> {
+  const list = migrationList(only);
   const names = list.migrationDirectories.map((directory) => directory.path);
   if (await isUpToDate(database, names)) return [];
   return withMigrationLock(database, async () => {
@@ -53,19 +54,29 @@ export async function migrationDrift(database: Database): Promise<string> {
 
 /** Spares the start of an up-to-date server the loading of the schema engine. */
 async function isUpToDate(database: Database, names: string[]): Promise<boolean> {
+  const applied = await appliedMigrations(database.log);
+  return names.every((name) => applied.includes(name));
+}
+
+/** Names of the migrations that a store has, in order; none of one that has no tables yet. */
+export async function appliedMigrations(client: Pick<SqlClient, 'query'>): Promise<string[]> {
   const [table] = z
     .array(z.object({ present: z.boolean() }))
-    .parse(await database.log.query(`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS present`));
-  if (table?.present !== true) return false;
-  const applied = z
+    .parse(await client.query(`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS present`));
+  if (table?.present !== true) return [];
+  return z
     .array(z.object({ migration_name: z.string() }))
     .parse(
-      await database.log.query(
-        'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL',
+      await client.query(
+        'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY 1',
       ),
     )
     .map((row) => row.migration_name);
-  return names.every((name) => applied.includes(name));
+}
+
+/** Names of the migrations that this version of the program has, in order. */
+export function knownMigrations(): string[] {
+  return migrationList().migrationDirectories.map(({ path }) => path);
 }
 
 async function withMigrationLock<T>(database: Database, run: () => Promise<T>): Promise<T> {
@@ -79,11 +90,12 @@ async function withMigrationLock<T>(database: Database, run: () => Promise<T>): 
   );
 }
 
-function migrationList(): MigrationList {
+function migrationList(only?: ReadonlySet<string>): MigrationList {
   const baseDir = packageFile('prisma', 'migrations');
   const names = readdirSync(baseDir, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && existsSync(join(baseDir, entry.name, 'migration.sql')))
     .map((entry) => entry.name)
+    .filter((name) => only?.has(name) ?? true)
     .sort();
   return {
     baseDir,

@@ -18,7 +18,8 @@ export async function health(
   if (path !== '/health/ready')
     return sendError(response, 404, 'NOT_FOUND', 'There are /health/live and /health/ready.');
   const { engine, database, outside } = parts;
-  const isDatabaseThere = await within(DATABASE_WAIT_MS, database.log.query('SELECT 1'));
+  const store = await within(DATABASE_WAIT_MS, engine.store.read());
+  const isDatabaseThere = store !== undefined;
   const followers = engine.followers.map(({ task, position, failing, isOwner, parking }) => ({
     name: task.name,
     position: engine.positions.encode(position),
@@ -31,20 +32,19 @@ export async function health(
   }));
   const isReady = isDatabaseThere && followers.every(({ lag, failing }) => !failing && lag <= MAX_LAG_EVENTS);
   const status = isReady ? 'ready' : 'not ready';
+  // It serves while it is paused: commands run, and what is queued waits.
   // Whoever is outside may be down: the shop goes on, and what was to be asked of them waits.
   const parties = outside.parties.map((party) => party.state());
-  const shown = { status, engine: database.engine, database: isDatabaseThere, followers, outside: parties };
+  const paused = store?.pausedAt == null ? null : { since: store.pausedAt, reason: store.pauseReason };
+  const shown = { status, engine: database.engine, database: isDatabaseThere, paused, followers, outside: parties };
   sendJson(response, isReady ? 200 : 503, shown);
 }
 
-async function within(milliseconds: number, work: Promise<unknown>): Promise<boolean> {
+/** @returns undefined where it fails, or takes longer */
+async function within<Result>(milliseconds: number, work: Promise<Result>): Promise<Result | undefined> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), milliseconds);
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), milliseconds);
   });
-  const done = work.then(
-    () => true,
-    () => false,
-  );
-  return Promise.race([done, late]).finally(() => clearTimeout(timer));
+  return Promise.race([work.catch(() => undefined), late]).finally(() => clearTimeout(timer));
 }

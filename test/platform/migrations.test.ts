@@ -76,7 +76,7 @@ describeEachStore('The migrations', (kind) => {
   it('are applied by one of several processes that begin at once', async () => {
     const store = await create();
     const databases = await Promise.all([1, 2, 3].map(() => open(store)));
-    const names = await Promise.all(databases.map(migrate));
+    const names = await Promise.all(databases.map((it) => migrate(it)));
     const [first] = databases;
     const rows = applied.parse(await first?.log.query(APPLIED));
     expect(names.flat().sort()).toEqual(rows.map(({ name }) => name));

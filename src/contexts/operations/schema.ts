@@ -7,6 +7,7 @@ import { addCancelCommand, addDeadLetterMutations, addRetryDeadLetters } from '.
 import { addProcessType } from './process-type.ts';
 import { addProjectionMutations } from './projection-mutations.ts';
 import { addProjectionType } from './projection-type.ts';
+import { addStoreType } from './store-type.ts';
 
 export function declareOperationsSchema(kit: SchemaKit, shared: SharedTypes): void {
   const command = addCommandType(kit);
@@ -17,4 +18,5 @@ export function declareOperationsSchema(kit: SchemaKit, shared: SharedTypes): vo
   addRetryDeadLetters(kit);
   addProcessType(kit, shared);
   addProjectionMutations(kit, addProjectionType(kit));
+  addStoreType(kit);
 }

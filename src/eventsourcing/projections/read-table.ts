@@ -30,7 +30,7 @@ export class ReadRows<Row> {
   /** The name of the table that they are in. */
   readonly storedIn: string;
   readonly #table: ReadTable<Row>;
-  readonly #client: SqlClient;
+  readonly #client: Pick<SqlClient, 'query'>;
   readonly #codec: StorageCodec;
   /** Each member of a row with the name of its column. */
   readonly #columns: readonly (readonly [member: string, column: string])[];
@@ -41,7 +41,7 @@ export class ReadRows<Row> {
   readonly #saveAndPark: string;
 
   /** @param storedIn another table of the same columns: its rows are as they would be in the table itself */
-  constructor(table: ReadTable<Row>, client: SqlClient, codec: StorageCodec, storedIn = table.name) {
+  constructor(table: ReadTable<Row>, client: Pick<SqlClient, 'query'>, codec: StorageCodec, storedIn = table.name) {
     codec.admit(table.name, table.row, 'row');
     this.#table = table;
     this.storedIn = storedIn;

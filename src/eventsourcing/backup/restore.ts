@@ -1,0 +1,191 @@
+import { z } from 'zod';
+import { type Database, inTransaction } from '../../platform/database.ts';
+import { appliedMigrations, knownMigrations, migrate } from '../../platform/migrations.ts';
+import type { BackupProgress } from './backup.ts';
+import { type BackupHeader, BackupReader, type TableLine } from './backup-format.ts';
+import { type EmptyStore, expectEmpty, expectEmptyLocked } from './empty-store.ts';
+import { forgetAgain } from './forgotten-again.ts';
+import type { Forgotten } from './forgotten-list.ts';
+import { BadFile, sizeOf } from './line-file.ts';
+import { type Queries, quoted, type StoredTable, storedTables } from './stored-tables.ts';
+import { goBackTo, type Until } from './until.ts';
+
+/** About so much is written in one statement. */
+const BATCH_CHARACTERS = 2 ** 20;
+const MAX_BATCH_ROWS = 2_000;
+
+/**
+ * What ran when the backup was made does not run any more: nobody has claimed anything, and no attempt has failed. A
+ * rebuild that was under way begins anew, for its table is not in the backup.
+ */
+const NOBODY_IS_AT_WORK = [
+  'UPDATE command_queue SET owner = NULL, attempts = greatest(attempts - 1, 0) WHERE owner IS NOT NULL',
+  'UPDATE checkpoints SET owner = NULL, attempted = -1, attempts = 0',
+  'UPDATE rebuilds SET owner = NULL, shadow = NULL',
+  `UPDATE rebuilds SET status = 'RUNNING', position = 0, to_version = NULL, attempts = 0 WHERE is_under_way(rebuilds)`,
+];
+/** Later than the one before, whatever the clock says: positions of a life of a store end with it. */
+export const NEW_EPOCH = `
+  UPDATE log_head
+  SET epoch = lpad(to_hex(greatest(
+    (extract(epoch FROM clock_timestamp()) * 1000)::bigint, ('x' || lpad(epoch, 16, '0'))::bit(64)::bigint + 1
+  )), 12, '0')
+  WHERE id = 1 RETURNING epoch, position::text`;
+export const PAUSE = 'UPDATE store_state SET paused_at = clock_timestamp(), pause_reason = $1 WHERE id = 1';
+const SET_SEQUENCE = 'SELECT setval($1::regclass, $2::text::bigint, $3::boolean)::text';
+
+export const headRow = z.tuple([z.object({ epoch: z.string(), position: z.coerce.number() })]);
+
+export interface RestoreSettings {
+  readonly database: Database;
+  readonly path: string;
+  /** Whoever was forgotten after the backup was made: they stay so. */
+  readonly forgotten?: readonly Forgotten[];
+  /** All that came after this is left out. */
+  readonly until?: Until | undefined;
+  /** Called before anything is committed: what it throws leaves the store empty. */
+  prepare?(client: Queries): Promise<void>;
+  /** Takes out of the read tables what they have of those who were forgotten again. */
+  purge?(client: Queries, subjects: readonly string[]): Promise<void>;
+  /** Of checking the file, then of restoring it: in bytes of the file. */
+  onProgress?(step: 'checking' | 'restoring', progress: BackupProgress): void;
+}
+
+export interface Restored {
+  readonly header: BackupHeader;
+  readonly epoch: string;
+  readonly position: number;
+  /** How many of those who were forgotten could be read again by this backup. */
+  readonly forgottenAgain: number;
+  /** What became of what was under way, where the store went back to before the backup. */
+  readonly wentBack: Awaited<ReturnType<typeof goBackTo>> | undefined;
+}
+
+/**
+ * Fills an empty store with what a backup holds, in one transaction: a store that could not be restored is as empty as it
+ * was. It begins a new epoch, and is paused: what is queued waits until an operator says that it may run.
+ * @throws {BadFile} the file cannot be used @throws {StoreInUse} @throws what `prepare` throws; nothing was changed
+ */
+export async function restoreBackup(settings: RestoreSettings): Promise<Restored> {
+  const { database, path, forgotten = [], until, onProgress } = settings;
+  const subjects = forgotten.map(({ subject }) => subject);
+  const total = await sizeOf(path);
+  const isAlone = database.engine === 'pglite';
+  const state = await expectEmpty(database.log, isAlone);
+  const header = await checkBackup(path, (done) => onProgress?.('checking', { done, total }));
+  await makeTables(database, header, state);
+  const restored = await inTransaction(database, async (client) => {
+    await expectEmptyLocked(client, isAlone);
+    const reader = await BackupReader.open(path, (done) => onProgress?.('restoring', { done, total }));
+    try {
+      await fill(client, reader, subjects);
+    } finally {
+      await reader.close();
+    }
+    for (const { name, value, isCalled } of header.sequences) {
+      await client.query(SET_SEQUENCE, `public.${quoted(name)}`, value, isCalled);
+    }
+    for (const sql of NOBODY_IS_AT_WORK) await client.query(sql);
+    const wentBack = until === undefined ? undefined : await goBackTo(client, until);
+    const forgottenAgain = await forgetAgain(client, forgotten);
+    await settings.prepare?.(client);
+    if (isOfToday(header)) await settings.purge?.(client, subjects);
+    const [head] = headRow.parse(await client.query(NEW_EPOCH));
+    await client.query(PAUSE, `It was restored from a backup of ${header.createdAt}.`);
+    return { header, ...head, forgottenAgain, wentBack };
+  });
+  await migrate(database);
+  // Those tables are only now as this version of the program knows them.
+  if (!isOfToday(header)) await settings.purge?.(database.log, subjects);
+  await database.log.query('ANALYZE');
+  return restored;
+}
+
+/** Reads a backup to its end. @throws {BadFile} it is not whole, was changed, or is of a newer version */
+export async function checkBackup(path: string, onRead?: (bytes: number) => void): Promise<BackupHeader> {
+  const reader = await BackupReader.open(path, onRead);
+  const known = new Set(knownMigrations());
+  const unknown = reader.header.migrations.filter((name) => !known.has(name));
+  if (unknown.length > 0) {
+    await reader.close();
+    throw new BadFile(
+      `The backup was made by a newer version of cartstream (its tables are of ${unknown.join(', ')}): restore it with that one.`,
+    );
+  }
+  let isInTable = false;
+  for await (const item of reader.items()) {
+    if ('table' in item) isInTable = true;
+    else if (!isInTable) throw new BadFile('The backup has rows that are of no table.');
+  }
+  return reader.header;
+}
+
+/** Its tables are those of this version. */
+function isOfToday({ migrations }: BackupHeader): boolean {
+  return knownMigrations().every((name) => migrations.includes(name));
+}
+
+/** The tables as they were in the store that was backed up: what they hold is then brought to this version by migrations. */
+async function makeTables(database: Database, { migrations }: BackupHeader, state: EmptyStore): Promise<void> {
+  const wanted = new Set(migrations);
+  const present = await appliedMigrations(database.log);
+  if (state.hasTables && present.some((name) => !wanted.has(name))) {
+    throw new BadFile(
+      'The backup is of an earlier version of cartstream, and this store has the tables of this one already: restore it ' +
+        'into a database that has no tables yet, or a DATA_DIR in which there is no store.',
+    );
+  }
+  await migrate(database, wanted);
+}
+
+async function fill(client: Queries, reader: BackupReader, forgotten: readonly string[]): Promise<void> {
+  const tables = new Map((await storedTables(client)).map((table) => [table.name, table]));
+  await client.query(`TRUNCATE nodes, ${[...tables.keys()].map(quoted).join(', ')}`);
+  let insert = '';
+  let lines: string[] = [];
+  let characters = 0;
+  const write = async () => {
+    if (lines.length > 0) await client.query(insert, lines, ...(insert.includes('$2') ? [forgotten] : []));
+    lines = [];
+    characters = 0;
+  };
+  for await (const item of reader.items()) {
+    if ('table' in item) {
+      await write();
+      insert = insertInto(tables.get(item.table.table), item.table);
+      continue;
+    }
+    lines.push(item.row);
+    characters += item.row.length;
+    if (characters >= BATCH_CHARACTERS || lines.length >= MAX_BATCH_ROWS) await write();
+  }
+  await write();
+}
+
+/** Whoever is to be forgotten again is not given their keys in the first place: not even bytes of them are left. */
+const VALUES: Readonly<Record<string, (value: string, of: (column: string) => string) => string>> = {
+  'subject_keys.wrapped_key': (value, of) =>
+    `CASE WHEN ${of('subject_id')} = ANY ($2::text[]) THEN NULL ELSE ${value} END`,
+  'subject_keys.destroyed_at': (value, of) =>
+    `CASE WHEN ${of('subject_id')} = ANY ($2::text[]) THEN coalesce(${value}, now()) ELSE ${value} END`,
+};
+
+/** SQL: makes rows of lines. */
+function insertInto(table: StoredTable | undefined, given: TableLine): string {
+  const types = new Map(table?.columns.map(({ name, type }) => [name, type]));
+  const unknown = given.columns.find((name) => !types.has(name));
+  if (table === undefined || unknown !== undefined) {
+    throw new BadFile(
+      `The backup has a table ${given.table} that this store does not have so (${unknown ?? 'it is not there'}): it was ` +
+        'made of a store with tables of its own.',
+    );
+  }
+  const text = (name: string) => `(it->>${given.columns.indexOf(name)})`;
+  const values = given.columns.map((name) => {
+    const value = `${text(name)}::${types.get(name)}`;
+    return VALUES[`${given.table}.${name}`]?.(value, text) ?? value;
+  });
+  return `
+    INSERT INTO ${quoted(given.table)} (${given.columns.map(quoted).join(', ')})
+    SELECT ${values.join(', ')} FROM (SELECT line::jsonb AS it FROM unnest($1::text[]) AS line OFFSET 0) AS given`;
+}
