@@ -57,6 +57,8 @@ const environment = z.object({
     .refine((it) => Buffer.byteLength(it) >= 32, 'must have at least 32 bytes')
     .optional(),
   READ_WAIT_MS: integer(5_000, 0, 60_000),
+  AUDIT_READS: z.enum(['on', 'off'], 'must be on or off').default('off'),
+  AUDIT_READS_DAYS: integer(90, 1, 36_500),
   CART_ABANDONED_AFTER_S: integer(86_400, 1, 31_536_000),
   LEASE_S: integer(4, 1, 300),
   PAYMENT_LIMIT_S: integer(900, 1, 2_592_000),

@@ -56,6 +56,8 @@ async function start(
       corsOrigins: settings.CORS_ORIGINS,
       readWaitMs: settings.READ_WAIT_MS,
       defaultCurrency: settings.DEFAULT_CURRENCY,
+      auditReads: settings.AUDIT_READS === 'on',
+      auditReadsDays: settings.AUDIT_READS_DAYS,
       ...shopEngineSettings(settings),
     },
     {

@@ -1,6 +1,7 @@
 import SchemaBuilder from '@pothos/core';
 import RelayPlugin from '@pothos/plugin-relay';
 import './audience-plugin.ts';
+import './read-audit-plugin.ts';
 import type { RequestContext } from './context.ts';
 import { fault } from './faults.ts';
 import { decodeGlobalId, encodeGlobalId, idAsOf } from './global-id.ts';
@@ -20,7 +21,8 @@ export function createBuilder() {
     DefaultNodeNullability: false;
     Scalars: Scalars;
   }>({
-    plugins: ['audience', RelayPlugin],
+    // The first one is around the others: what the audience refuses, is recorded as refused.
+    plugins: ['readAudit', 'audience', RelayPlugin],
     defaultFieldNullability: false,
     relay: {
       cursorType: 'String',

@@ -1,5 +1,6 @@
 import type { Actor } from '../eventsourcing/actor.ts';
 import type { Engine } from '../eventsourcing/engine.ts';
+import type { ReadAudit } from '../eventsourcing/reads/read-audit.ts';
 import type { Ids } from '../platform/ids.ts';
 
 /** What resolvers work with. */
@@ -7,6 +8,8 @@ export interface RequestContext {
   readonly actor: Actor;
   readonly engine: Engine;
   readonly ids: Ids;
+  /** Who read what. */
+  readonly readAudit: ReadAudit;
   /** How long an answer waits for a read table, in milliseconds. */
   readonly readWaitMs: number;
   /** The currency of a cart that names none. */

@@ -13,6 +13,7 @@ export function addEventInterface(builder: SchemaBuilderOf, definitions: readonl
     description:
       'One event of the log. Every type of event is an object type that implements this and adds `payload`, typed. `recordedAt` never decreases as position grows. `data` is the payload as JSON, for generic tools.',
     audience: 'public',
+    aggregates: ({ aggregateType: of, aggregateId: id }) => [{ type: of, id }],
     resolveType: ({ type, unreadable }) => (unreadable === undefined ? type : UNKNOWN_EVENT),
     fields: (t) => ({
       eventId: t.id({ description: 'Its UUID.', resolve: (it) => it.eventId }),

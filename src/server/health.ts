@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Engine } from '../eventsourcing/engine.ts';
+import type { ReadAudit } from '../eventsourcing/reads/read-audit.ts';
 import type { Database } from '../platform/database.ts';
 import { sendError, sendJson } from './http-body.ts';
 import type { OutsideParties } from './outside-parties.ts';
@@ -12,12 +13,12 @@ const DATABASE_WAIT_MS = 2_000;
 export async function health(
   path: string,
   response: ServerResponse,
-  parts: { engine: Engine; database: Database; outside: OutsideParties },
+  parts: { engine: Engine; database: Database; outside: OutsideParties; readAudit: ReadAudit },
 ): Promise<void> {
   if (path === '/health/live') return sendJson(response, 200, { status: 'live' });
   if (path !== '/health/ready')
     return sendError(response, 404, 'NOT_FOUND', 'There are /health/live and /health/ready.');
-  const { engine, database, outside } = parts;
+  const { engine, database, outside, readAudit } = parts;
   const store = await within(DATABASE_WAIT_MS, engine.store.read());
   const isDatabaseThere = store !== undefined;
   const followers = engine.followers.map(({ task, position, failing, isOwner, parking }) => ({
@@ -36,7 +37,10 @@ export async function health(
   // Whoever is outside may be down: the shop goes on, and what was to be asked of them waits.
   const parties = outside.parties.map((party) => party.state());
   const paused = store?.pausedAt == null ? null : { since: store.pausedAt, reason: store.pauseReason };
-  const shown = { status, engine: database.engine, database: isDatabaseThere, paused, followers, outside: parties };
+  const shown = {
+    ...{ status, engine: database.engine, database: isDatabaseThere, paused, followers, outside: parties },
+    reads: readAudit.state,
+  };
   sendJson(response, isReady ? 200 : 503, shown);
 }
 

@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { z } from 'zod';
 import { contexts } from '../contexts/index.ts';
 import type { Engine } from '../eventsourcing/engine.ts';
+import { ReadAudit } from '../eventsourcing/reads/read-audit.ts';
+import { ReadRecords } from '../eventsourcing/reads/read-records.ts';
 import type { RequestContext } from '../graphql/context.ts';
 import { Authenticator, type AuthMode } from './authentication.ts';
 import { acceptsAnswer, acceptsStream, answerPlain } from './fast-path.ts';
@@ -25,6 +27,10 @@ export interface ServerSettings extends ShopEngineSettings {
   readonly corsOrigins: readonly string[];
   readonly readWaitMs: number;
   readonly defaultCurrency: string;
+  /** Whether it is recorded who reads what. */
+  readonly auditReads: boolean;
+  /** For so many days that is kept, also what was recorded before. */
+  readonly auditReadsDays: number;
 }
 
 export interface ServerParts extends ShopEngineParts {
@@ -35,6 +41,7 @@ export interface ServerParts extends ShopEngineParts {
 export interface RunningServer {
   readonly port: number;
   readonly engine: Engine;
+  readonly readAudit: ReadAudit;
   /** Finishes what is in flight, tells sockets to come back, and stops. */
   stop(): Promise<void>;
 }
@@ -55,26 +62,28 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
 }
 
 async function listen(engine: Engine, settings: ServerSettings, parts: ServerParts): Promise<RunningServer> {
-  const { logger, ids } = parts;
+  const { logger, ids, clock, database } = parts;
   const authenticator = new Authenticator(settings.authMode, settings.jwtSecret);
   const origins = new OriginPolicy(settings.corsOrigins, settings.authMode === 'open');
-  const yoga = createGraphQL(createSchema(contexts), logger);
-  const { readWaitMs, defaultCurrency } = settings;
+  const { readWaitMs, defaultCurrency, auditReads, auditReadsDays: keptDays } = settings;
+  const yoga = createGraphQL(createSchema(contexts, { auditReads }), logger);
+  const records = new ReadRecords(database.derived);
+  const readAudit = new ReadAudit({ records, isOn: auditReads, keptDays, clock, ids, logger });
 
   const streams = new OpenStreams();
 
   async function contextOf(authorization: string | undefined, correlation?: string) {
     const { actor, expiresAt } = await authenticator.authenticate(authorization);
     const correlationId = correlation === undefined ? undefined : UUID.safeParse(correlation).data;
-    const context: RequestContext = { actor, engine, ids, readWaitMs, defaultCurrency, correlationId };
+    const context: RequestContext = { actor, engine, ids, readAudit, readWaitMs, defaultCurrency, correlationId };
     return { context, expiresAt };
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method, headers, url = '/' } = request;
     const path = url.split('?', 1)[0];
-    const { database, outside } = parts;
-    if (path?.startsWith('/health/')) return health(path, response, { engine, database, outside });
+    const { outside } = parts;
+    if (path?.startsWith('/health/')) return health(path, response, { engine, database, outside, readAudit });
     if (isWebhookPath(path)) {
       if (method !== 'POST') return sendError(response, 405, 'METHOD_NOT_ALLOWED', 'Webhooks are sent by POST.');
       return takeWebhook(path, headers, await readBody(request), response, { engine, outside, logger });
@@ -126,10 +135,12 @@ async function listen(engine: Engine, settings: ServerSettings, parts: ServerPar
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(settings.port, settings.host, resolve);
   });
+  readAudit.start();
   const { port } = z.object({ port: z.number() }).parse(server.address());
   return {
     port,
     engine,
+    readAudit,
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       await sockets.close();
@@ -138,6 +149,7 @@ async function listen(engine: Engine, settings: ServerSettings, parts: ServerPar
       const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
       await closed;
       clearTimeout(cut);
+      await readAudit.stop();
       await engine.stop();
     },
   };

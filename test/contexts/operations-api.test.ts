@@ -19,6 +19,7 @@ import { createLogger } from '../../src/platform/logger.ts';
 import { createSchema } from '../../src/server/schema.ts';
 import { customer, STAFF } from '../support/given.ts';
 import { testMasterKey } from '../support/master-key.ts';
+import { silentAudit } from '../support/read-audits.ts';
 import { describeEachStore, openMigrated, type TestStore } from '../support/stores.ts';
 import { within } from '../support/within.ts';
 
@@ -110,6 +111,7 @@ describeEachStore('Operators', (kind) => {
     actor,
     engine,
     ids: randomIds,
+    readAudit: silentAudit(database),
     readWaitMs: 20_000,
     defaultCurrency: 'GBP',
     correlationId: undefined,

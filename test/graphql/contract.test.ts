@@ -5,6 +5,7 @@ import {
   buildSchema,
   findBreakingChanges,
   type GraphQLNamedType,
+  type GraphQLSchema,
   getNamedType,
   isEnumType,
   isInputObjectType,
@@ -18,6 +19,7 @@ import {
   printSchema,
 } from 'graphql';
 import { describe, expect, test } from 'vitest';
+import type { Context } from '../../src/contexts/context.ts';
 import { contexts } from '../../src/contexts/index.ts';
 import { AUDIENCES } from '../../src/eventsourcing/actor.ts';
 import { processEvents } from '../../src/processes/index.ts';
@@ -125,6 +127,66 @@ describe('Every', () => {
       )
         expect(fields, name).toContain('expectedVersion');
     }
+  });
+});
+
+describe('The audit of reads', () => {
+  const isAudited = (type: GraphQLNamedType) => type.extensions['isAudited'] === true;
+
+  /**
+   * The fields that are not for everybody and can be read without what they belong to being recorded: nothing on the way
+   * to them from the root is an aggregate, or says in its arguments which one is read.
+   */
+  function unrecorded(of: GraphQLSchema): string[] {
+    const seen = new Set<GraphQLNamedType>();
+    const found: string[] = [];
+    const walk = (type: GraphQLNamedType) => {
+      if (seen.has(type) || isAudited(type)) return;
+      seen.add(type);
+      if (isUnionType(type)) type.getTypes().forEach(walk);
+      if (!isObjectType(type) && !isInterfaceType(type)) return;
+      for (const field of Object.values(type.getFields())) {
+        if (field.extensions['audience'] !== 'public') found.push(`${type.name}.${field.name}`);
+        walk(getNamedType(field.type));
+      }
+    };
+    for (const root of [of.getQueryType(), of.getSubscriptionType()]) {
+      for (const field of Object.values(root?.getFields() ?? {})) {
+        if (field.extensions['namesAggregate'] !== true) walk(getNamedType(field.type));
+      }
+    }
+    return found;
+  }
+
+  test('misses nothing that is not for everybody, whichever way a schema leads to it', () => {
+    expect(unrecorded(schema)).toEqual([]);
+  });
+
+  test('knows every type that has an id, and the few that have a name', () => {
+    const node = schema.getType('Node');
+    if (!isInterfaceType(node)) throw new Error('Node is no interface.');
+    const nodes = schema.getPossibleTypes(node);
+    expect(nodes.filter((type) => !isAudited(type)).map(({ name }) => name)).toEqual([]);
+    const others = types.filter((type) => isAudited(type) && !nodes.some((it) => it === type));
+    expect(others.map(({ name }) => name).sort()).toEqual(['Coupon', 'Event', 'Projection']);
+  });
+
+  test('would miss a new type that has neither: so this suite would say so', () => {
+    const diary: Context = {
+      name: 'diary',
+      aggregates: [],
+      projections: [],
+      declareSchema({ builder }) {
+        const entry = builder.objectRef<{ readonly secret: string }>('DiaryEntry').implement({
+          audience: 'owner',
+          fields: (t) => ({ secret: t.string({ resolve: (it) => it.secret }) }),
+        });
+        builder.queryField('diary', (t) =>
+          t.field({ type: [entry], audience: 'staff', resolve: () => [{ secret: '' }] }),
+        );
+      },
+    };
+    expect(unrecorded(createSchema([...contexts, diary]))).toEqual(['DiaryEntry.secret']);
   });
 });
 

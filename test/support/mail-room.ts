@@ -20,6 +20,7 @@ import { createMailer, type Mailer } from '../../src/platform/mail.ts';
 import { testMasterKey } from './master-key.ts';
 import { notices } from './notices.ts';
 import { eventually } from './queue.ts';
+import { silentAudit } from './read-audits.ts';
 import { embeddedStores, openMigrated, type TestStore } from './stores.ts';
 
 const contexts = [customersContext, notificationContext, operationsContext];
@@ -136,6 +137,7 @@ export class MailRoom {
       actor,
       engine: this.engine,
       ids: randomIds,
+      readAudit: silentAudit(this.database),
       readWaitMs: 1_000,
       defaultCurrency: 'GBP',
       correlationId: undefined,

@@ -56,6 +56,8 @@ export function startServerOver(
       corsOrigins: [],
       readWaitMs: 5_000,
       defaultCurrency: 'GBP',
+      auditReads: false,
+      auditReadsDays: 90,
       cartAbandonedAfterMs: 86_400_000,
       paymentLimitMs: 900_000,
       reconcileAfterMs: 15_000,

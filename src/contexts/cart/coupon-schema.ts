@@ -19,6 +19,7 @@ export function addCouponSchema(kit: SchemaKit, { money, moneyInput }: SharedTyp
   const coupon = builder.objectRef<CouponRow>('Coupon').implement({
     description: 'A coupon, with how often it was used. Staff alone are given any.',
     audience: 'owner',
+    aggregates: ({ code }) => [{ type: 'coupon', id: code }],
     fields: (t) => ({
       code: t.string({ description: 'What shoppers type in.', resolve: (it) => it.code }),
       label: t.string({ description: 'What the shop calls it.', resolve: (it) => it.label }),
@@ -63,7 +64,8 @@ export function addCouponSchema(kit: SchemaKit, { money, moneyInput }: SharedTyp
       audience: 'staff',
       description: 'A coupon by its code; null if there is none.',
       args: { code: t.arg.string({ required: true, description: CODE }) },
-      resolve: (_root, { code }, { engine }) => engine.view(couponProjection).read(code.trim().toUpperCase()),
+      reads: ({ code }) => ({ type: 'coupon', id: codeOf(code) }),
+      resolve: (_root, { code }, { engine }) => engine.view(couponProjection).read(codeOf(code)),
     }),
   );
 
@@ -105,4 +107,9 @@ export function addCouponSchema(kit: SchemaKit, { money, moneyInput }: SharedTyp
     }),
     rejections: [rejections.illegalState],
   });
+}
+
+/** As it is stored, of what somebody typed in. */
+function codeOf(typed: string): string {
+  return typed.trim().toUpperCase();
 }

@@ -10,6 +10,8 @@ import { addProductMutations } from './mutations.ts';
 import { addProductList } from './product-list.ts';
 import { type ProductRow, productProjection } from './projection.ts';
 
+const productNamed = ({ sku }: { readonly sku: string }) => ({ type: 'product', id: sku });
+
 export function declareCatalogSchema(kit: SchemaKit, shared: SharedTypes): void {
   const { builder } = kit;
   const product = builder.objectRef<RowOfAnyTime<ProductRow>>('Product');
@@ -68,6 +70,7 @@ export function declareCatalogSchema(kit: SchemaKit, shared: SharedTypes): void 
         sku: t.arg.string({ required: true, description: 'The stock keeping unit.' }),
         minPosition: t.arg({ type: 'Position', description: MIN_POSITION }),
       },
+      reads: productNamed,
       resolve: async (_root, { sku, minPosition }, context) => {
         await waitFor(productProjection, sku, minPosition, context);
         return load(sku, context);
@@ -84,6 +87,7 @@ export function declareCatalogSchema(kit: SchemaKit, shared: SharedTypes): void 
         sku: t.arg.string({ required: true, description: 'The stock keeping unit.' }),
         asOf: t.arg({ type: kit.asOf, required: true, description: AS_OF }),
       },
+      reads: productNamed,
       resolve: (_root, { sku, asOf }, context) =>
         readAsOf(productProjection, sku, streamIdOf('product', sku), pointOf(asOf), context),
     }),
@@ -100,6 +104,7 @@ export function declareCatalogSchema(kit: SchemaKit, shared: SharedTypes): void 
         sku: t.arg.string({ required: true, description: 'The stock keeping unit.' }),
         after: t.arg({ type: 'Position', description: AFTER }),
       },
+      reads: productNamed,
       subscribe: (_root, { sku, after }, context) => watch(productProjection, sku, after, context, () => true),
       resolve: (it) => it,
     }),

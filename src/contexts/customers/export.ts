@@ -2,6 +2,7 @@ import type { CommandRecord } from '../../eventsourcing/commands/command-records
 import type { RecordedEvent } from '../../eventsourcing/log/event.ts';
 import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
 import { processView } from '../../eventsourcing/processes/process-view.ts';
+import type { AggregateName, ReadRecord } from '../../eventsourcing/reads/read-records.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { visibleData } from '../../graphql/events.ts';
 import { decodeIdOf } from '../../graphql/global-id.ts';
@@ -24,7 +25,7 @@ export function addExportCustomer({ builder }: SchemaKit, shared: SharedTypes): 
       type: 'JSON',
       nullable: true,
       audience: 'owner',
-      description: `All that is kept about one customer or guest, as JSON: what they are called, carts, orders with payments and shipments, notifications, events and commands. Of each at most ${MAX_ITEMS}; \`isComplete\` says whether that is all. Of somebody who was forgotten, what is left. Null if nothing is kept, or for anybody but themselves and staff.`,
+      description: `All that is kept about one customer or guest, as JSON: what they are called, carts, orders with payments and shipments, notifications, events, commands, and, where the server records it, who was shown any of that. Of each at most ${MAX_ITEMS}; \`isComplete\` says whether that is all. Of somebody who was forgotten, what is left. Null if nothing is kept, or for anybody but themselves and staff.`,
       args: { id: t.arg.id({ required: true, description: 'The id of the customer or guest.' }) },
       resolve: async (_root, { id }, context) => {
         const customerId = decodeIdOf('Customer', id);
@@ -58,6 +59,7 @@ async function exported(customerId: string, shared: SharedTypes, context: Reques
   const streamIds = [streamIdOf('customer', customerId), ...records.flatMap((it) => it.streamIds)];
   const events = await eventsAbout(customerId, streamIds, await processStreams(records, sent, context), context);
   const commands = await commandsAbout(customerId, sent, streamIds, context);
+  const reads = await readsOf(streamIds, context);
   const isForgotten = row !== undefined && row.version > 0 && row.email === null && row.name === null;
   return {
     customer: {
@@ -68,8 +70,10 @@ async function exported(customerId: string, shared: SharedTypes, context: Reques
     ...lists,
     events: events.slice(0, limit).map((event) => shownEvent(event, customerId, context)),
     commands: commands.slice(0, limit).map((command) => shownCommand(command, customerId, context)),
+    reads: reads.slice(0, limit).map((read) => shownRead(read, customerId)),
     isComplete:
-      !records.some(({ isMore }) => isMore) && [orders, sent, events, commands].every(({ length }) => length <= limit),
+      !records.some(({ isMore }) => isMore) &&
+      [orders, sent, events, commands, reads].every(({ length }) => length <= limit),
     exportedAt: new Date(),
   };
 }
@@ -167,6 +171,28 @@ function shownCommand(command: CommandRecord, customerId: string, { engine }: Re
     sentBy: isOwn ? 'THEMSELVES' : actor.kind,
     input: isOwn ? input : engine.codec.personalPart(customerId, 'command', name, input),
   };
+}
+
+/** Who was shown any of this, where that is recorded; the newest first. */
+async function readsOf(streamIds: readonly string[], { readAudit }: RequestContext): Promise<ReadRecord[]> {
+  const found: ReadRecord[] = [];
+  for (const part of inParts([...new Set(streamIds)])) {
+    if (found.length > MAX_ITEMS) break;
+    found.push(...(await readAudit.records.shown(part.map(aggregateIn), MAX_ITEMS + 1)));
+  }
+  return found.sort((a, b) => b.at.getTime() - a.at.getTime());
+}
+
+function aggregateIn(streamId: string): AggregateName {
+  const end = streamId.indexOf('-');
+  return { type: streamId.slice(0, end), id: streamId.slice(end + 1) };
+}
+
+/** Who exactly of the staff it was, is theirs. */
+function shownRead({ at, actor, field, aggregate }: ReadRecord, customerId: string) {
+  const { kind, id } = actorOf(customerId);
+  const by = actor.kind === kind && actor.id === id ? 'THEMSELVES' : actor.kind;
+  return { at, by, field, aggregateType: aggregate?.type, aggregateId: aggregate?.id };
 }
 
 function* inParts<Item>(items: readonly Item[]): Generator<readonly Item[]> {

@@ -98,6 +98,8 @@ export function addCausation({ builder, event }: SchemaKit, shared: SharedTypes)
         eventId: t.arg.id({ description: 'An event, by its UUID.' }),
         commandId: t.arg.id({ description: 'A command, by its commandId or its id.' }),
       },
+      reads: ({ commandId }) =>
+        commandId == null ? undefined : { type: 'command', id: parseGlobalId(commandId)?.id ?? commandId },
       resolve: async (_root, { eventId, commandId }, { engine }) => {
         const causes = new StoredCauses(engine.history, engine.commandRecords);
         try {

@@ -50,6 +50,10 @@ export function addDiff({ builder, asOf }: SchemaKit): void {
         from: t.arg({ type: asOf, required: true, description: 'The one point; version 0 is before it was there.' }),
         to: t.arg({ type: asOf, description: 'The other point; now, if it is left out. It may be the earlier one.' }),
       },
+      reads: ({ aggregateType, aggregateId }) => ({
+        type: aggregateType,
+        id: parseGlobalId(aggregateId)?.id ?? aggregateId,
+      }),
       resolve: async (_root, { aggregateType, aggregateId, from, to }, { engine }) => {
         const aggregate = { aggregateType, aggregateId: parseGlobalId(aggregateId)?.id ?? aggregateId };
         const points = [pointOf(from), to ? pointOf(to) : undefined] as const;

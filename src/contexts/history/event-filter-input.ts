@@ -1,4 +1,6 @@
 import type { EventFilter } from '../../eventsourcing/log/event-filter.ts';
+import type { AggregateName } from '../../eventsourcing/reads/read-records.ts';
+import { aggregateNamedBy } from '../../graphql/aggregate-name.ts';
 import { fault } from '../../graphql/faults.ts';
 import { parseGlobalId } from '../../graphql/global-id.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
@@ -44,6 +46,15 @@ export function filterOf(sent: Sent | null | undefined): EventFilter {
     from: from ?? undefined,
     to: to ?? undefined,
   };
+}
+
+/** What is read with a filter that names an aggregate, with its kind; for the audit of reads. */
+export function readWith({ filter }: { readonly filter?: Sent | null | undefined }): AggregateName | undefined {
+  const { aggregateType: type, aggregateId } = filter ?? {};
+  if (aggregateId == null) return undefined;
+  const named = aggregateNamedBy(aggregateId);
+  if (named === undefined) return type == null ? undefined : { type, id: aggregateId };
+  return { ...named, type: type ?? named.type };
 }
 
 function aggregateOf(id: string | undefined): Pick<EventFilter, 'aggregateId' | 'streamId'> {

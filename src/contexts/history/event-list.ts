@@ -3,7 +3,7 @@ import type { RecordedEvent } from '../../eventsourcing/log/event.ts';
 import type { EventKey } from '../../eventsourcing/log/event-history.ts';
 import { cursorAt, keysetPage, TOTAL_COUNT } from '../../graphql/keyset-page.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
-import { type EventFilterRef, filterOf } from './event-filter-input.ts';
+import { type EventFilterRef, filterOf, readWith } from './event-filter-input.ts';
 
 /** Beyond these, events are not counted. */
 const MAX_COUNT = 1_000;
@@ -21,6 +21,7 @@ export function addEventList({ builder, event }: SchemaKit, filter: EventFilterR
         description:
           'What happened, oldest first; `last` gives the newest. Read along an index by aggregateId and correlationId, from and to. For the rest, a page looks through at most 200,000 events: then it may have fewer, or none, while there is more after its endCursor (before its startCursor, for `last`).',
         args: { filter: t.arg({ type: filter, description: 'Which events; all, if left out.' }) },
+        reads: readWith,
         resolve: async (_root, args, { engine: { history } }) => {
           const wanted = filterOf(args.filter);
           let stop: { readonly at: number; readonly inverted: boolean } | undefined;

@@ -2,7 +2,7 @@ import { type EventsAppended, LogSubscription } from '../../eventsourcing/log/lo
 import type { RequestContext } from '../../graphql/context.ts';
 import { decodePosition } from '../../graphql/live-field.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
-import { type EventFilterRef, filterOf } from './event-filter-input.ts';
+import { type EventFilterRef, filterOf, readWith } from './event-filter-input.ts';
 
 /** Declares the log as it grows; for staff. */
 export function addEventsAppended({ builder, event }: SchemaKit, filter: EventFilterRef): void {
@@ -33,6 +33,7 @@ export function addEventsAppended({ builder, event }: SchemaKit, filter: EventFi
         filter: t.arg({ type: filter, description: 'Which events; all, if left out.' }),
         after: t.arg({ type: 'Position', description: 'Resume: only events after this position.' }),
       },
+      reads: readWith,
       subscribe: async (_root, args, context) => {
         const { tail, history } = context.engine;
         const filtered = filterOf(args.filter);

@@ -5,6 +5,7 @@ import { addDiff } from './diff.ts';
 import { addEventFilter } from './event-filter-input.ts';
 import { addEventList } from './event-list.ts';
 import { addEventsAppended } from './events-appended.ts';
+import { addReadAudit } from './read-audit-list.ts';
 
 export function declareHistorySchema(kit: SchemaKit, shared: SharedTypes): void {
   const filter = addEventFilter(kit);
@@ -12,4 +13,5 @@ export function declareHistorySchema(kit: SchemaKit, shared: SharedTypes): void 
   addEventsAppended(kit, filter);
   addCausation(kit, shared);
   addDiff(kit);
+  addReadAudit(kit);
 }

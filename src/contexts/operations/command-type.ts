@@ -7,6 +7,11 @@ import { addCommandList } from './command-list.ts';
 
 const COMMAND_ID = 'As it was sent, or given by the server.';
 
+const commandNamed = ({ commandId }: { readonly commandId: string }) => ({
+  type: 'command',
+  id: commandId.toLowerCase(),
+});
+
 /** Declares commands, as whoever sent them and staff may follow them. */
 export function addCommandType(kit: SchemaKit) {
   const { builder } = kit;
@@ -14,6 +19,11 @@ export function addCommandType(kit: SchemaKit) {
   builder.node(command, {
     description: 'A command that was accepted, and what became of it. For whoever sent it, and for staff.',
     audience: 'owner',
+    // It tells of what it is for.
+    aggregates: ({ commandId, aggregateType, aggregateId }) => [
+      { type: 'command', id: commandId },
+      { type: aggregateType, id: aggregateId },
+    ],
     id: { resolve: ({ commandId }) => commandId },
     isTypeOf: (value) => typeof value === 'object' && value !== null && 'submittedAt' in value,
     loadMany: async (ids: string[], context) => {
@@ -95,6 +105,7 @@ export function addCommandType(kit: SchemaKit) {
       audience: 'owner',
       description: 'A command; null if it is not there, or not for you.',
       args: { commandId: t.arg.id({ required: true, description: COMMAND_ID }) },
+      reads: commandNamed,
       resolve: async (_root, { commandId }, context) => (await commandsById([commandId], context))(commandId) ?? null,
     }),
   );
@@ -105,6 +116,7 @@ export function addCommandType(kit: SchemaKit) {
       description:
         'A command as it stands, and again whenever its status or attempts change, until it has an end. One that failed is watched on: it may be tried again.',
       args: { commandId: t.arg.id({ required: true, description: COMMAND_ID }) },
+      reads: commandNamed,
       subscribe: async (_root, { commandId }, context) => {
         const found = (await commandsById([commandId], context))(commandId);
         const changes = found === undefined ? undefined : await context.engine.commandWatch.watch(found.commandId);

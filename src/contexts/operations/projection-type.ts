@@ -73,6 +73,7 @@ export function addProjectionType({ builder }: SchemaKit) {
   const projection = builder.objectRef<ProjectionState>('Projection').implement({
     description: 'A read table that is kept up with the log. For staff.',
     audience: 'owner',
+    aggregates: ({ name }) => [{ type: 'projection', id: name }],
     fields: (t) => ({
       name: t.string({ description: 'Its name: cart.carts, say.', resolve: (it) => it.name }),
       status: t.field({ type: status, description: 'Whether it keeps up.', resolve: (it) => it.status }),
@@ -113,6 +114,7 @@ export function addProjectionType({ builder }: SchemaKit) {
       audience: 'staff',
       description: 'A projection as it stands, and again whenever that has changed, twice a second at most.',
       args: { name: t.arg.string({ required: true, description: 'The name of the projection.' }) },
+      reads: ({ name }) => ({ type: 'projection', id: name }),
       subscribe: async (_root, { name }, { engine }) => {
         const states = await engine.projectionWatch.watch(name);
         if (states === undefined) throw fault('NOT_FOUND', `There is no projection ${name}: see projections.`);
