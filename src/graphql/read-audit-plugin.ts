@@ -41,9 +41,9 @@ declare global {
     > {
       /**
        * Of a field at the root whose arguments name an aggregate otherwise than by its id in the API: which one; undefined
-       * if these do not. For the audit of reads.
+       * if these do not. `nothing`: it shows nothing of any aggregate. For the audit of reads.
        */
-      reads?: (args: InputShapeFromFields<Args>) => AggregateName | undefined;
+      reads?: 'nothing' | ((args: InputShapeFromFields<Args>) => AggregateName | undefined);
     }
     interface ObjectTypeOptions<Types extends SchemaTypes = SchemaTypes, Shape = unknown> {
       /** What somebody reads who is shown this, for the audit of reads. Nodes need not say so: they have an id. */
@@ -123,7 +123,7 @@ class ReadAuditPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
       shown,
       audience: AUDIENCES.find((it) => it === field.extensions?.['audience']),
       namedBy(args) {
-        const own = reads?.(args as never);
+        const own = reads === 'nothing' ? undefined : reads?.(args as never);
         return own === undefined ? namedBy(args, ids) : [own];
       },
     });

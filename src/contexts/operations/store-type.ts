@@ -45,6 +45,7 @@ export function addStoreType({ builder }: SchemaKit): void {
     t.field({
       type: store,
       audience: 'staff',
+      reads: 'nothing',
       description: 'How the store stands as a whole.',
       resolve: (_root, _args, { engine }) => engine.store.read(),
     }),
