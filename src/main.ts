@@ -138,6 +138,15 @@ program
   .action(async (options: unknown) => (await import('./cli/forgotten.ts')).printForgotten(options));
 
 program
+  .command('verify')
+  .description('Walk the whole log, and find what was changed, taken away or put in since it was sealed.')
+  .option('--checkpoint <token>', 'prove that the log still holds a checkpoint that was kept elsewhere')
+  .option('--accept', 'the store was restored or exchanged by you: have this machine go on from it')
+  .addOption(endpoint())
+  .option('--token <token>', 'of an admin, where a server has the embedded store open')
+  .action(async (options: unknown) => (await import('./cli/verify.ts')).verify(options));
+
+program
   .command('schema')
   .description('Print the GraphQL schema, sorted.')
   .action(async () => (await import('./cli/schema.ts')).printSchemaSorted());

@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { InvalidSettings, readSettings, type Settings } from '../config.ts';
 import {
+  type MasterRotated,
   type Rotated,
   type RotationParts,
   rotateMasterKey,
@@ -36,6 +37,7 @@ export async function rotateMaster(): Promise<void> {
       `${counted(rotated.changed, 'key was', 'keys were')} wrapped anew. The store uses the new master key.`,
       rotated,
     );
+    saySeals(rotated);
     if (rotated.broken === 0) say(isFromFile ? FILE_REPLACED : 'Restart servers without MASTER_KEY_PREVIOUS.', rotated);
   });
 }
@@ -62,10 +64,20 @@ function say(line: string, { broken }: Rotated): void {
   process.exitCode = 1;
 }
 
-async function showing(
+/** Seals of the log, which the same key signs. */
+function saySeals({ seals, brokenSeals }: MasterRotated): void {
+  if (seals > 0) process.stdout.write(`${counted(seals, 'seal')} of the log signed anew.\n`);
+  if (brokenSeals === 0) return;
+  process.stderr.write(
+    `${counted(brokenSeals, 'seal')} of the log not signed with any of the master keys: left as before. Run npx cartstream verify.\n`,
+  );
+  process.exitCode = 1;
+}
+
+async function showing<Done extends Rotated>(
   title: string,
-  run: (onProgress: RotationParts['onProgress'] & object) => Promise<Rotated>,
-): Promise<Rotated> {
+  run: (onProgress: RotationParts['onProgress'] & object) => Promise<Done>,
+): Promise<Done> {
   let bar: Progress | undefined;
   try {
     return await run(({ done, total }) => {

@@ -4,6 +4,7 @@ import { StoreInUse } from '../eventsourcing/backup/empty-store.ts';
 import { BadFile } from '../eventsourcing/backup/line-file.ts';
 import { WrongMasterKey } from '../eventsourcing/keys/key-ring.ts';
 import { CannotRotate } from '../eventsourcing/keys/key-rotation.ts';
+import { BrokenCheckpointFile } from '../platform/checkpoint-file.ts';
 import { isDatabaseAway, refusalOf } from '../platform/failures.ts';
 import { FolderInUse } from '../platform/folder-lock.ts';
 import { NoMasterKey } from '../platform/master-key.ts';
@@ -16,6 +17,7 @@ const SPEAK_FOR_THEMSELVES = [
   NoMasterKey,
   WrongMasterKey,
   CannotRotate,
+  BrokenCheckpointFile,
   SimulatorPortTaken,
   CannotAsk,
   BadFile,

@@ -1,5 +1,6 @@
 import process from 'node:process';
 import { readSettings, type Settings } from '../config.ts';
+import { CheckpointFile } from '../platform/checkpoint-file.ts';
 import { systemClock } from '../platform/clock.ts';
 import { randomIds } from '../platform/ids.ts';
 import { createLogger, type Logger } from '../platform/logger.ts';
@@ -65,6 +66,7 @@ async function start(
       masterKey,
       otherMasterKeys,
       forgottenList: forgottenList(settings, logger),
+      checkpointPlace: new CheckpointFile(settings.DATA_DIR, settings.DATABASE_URL),
       outside: outside.parties,
       logger,
       clock: systemClock,

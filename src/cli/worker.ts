@@ -1,5 +1,6 @@
 import process from 'node:process';
 import { InvalidSettings, readSettings } from '../config.ts';
+import { CheckpointFile } from '../platform/checkpoint-file.ts';
 import { systemClock } from '../platform/clock.ts';
 import { randomIds } from '../platform/ids.ts';
 import { createLogger } from '../platform/logger.ts';
@@ -26,6 +27,7 @@ export async function work(): Promise<void> {
     masterKey,
     otherMasterKeys,
     forgottenList: forgottenList(settings, logger),
+    checkpointPlace: new CheckpointFile(settings.DATA_DIR, settings.DATABASE_URL),
     outside: outside.parties,
     logger,
     clock: systemClock,

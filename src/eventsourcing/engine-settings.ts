@@ -8,6 +8,7 @@ import type { Performer } from './commands/performer.ts';
 import type { RetryPolicy } from './commands/retry-policy.ts';
 import type { ProcessManager } from './processes/process-manager.ts';
 import type { Projection } from './projections/projection.ts';
+import type { CheckpointPlace } from './seals/known-checkpoint.ts';
 
 export interface EngineSettings {
   readonly database: Database;
@@ -30,6 +31,10 @@ export interface EngineSettings {
   readonly eventRetries?: RetryPolicy;
   /** Where it is noted, outside of the database, who was forgotten. */
   readonly forgottenList?: ForgottenList | undefined;
+  /** Where the newest seal of the log is kept outside the database. */
+  readonly checkpointPlace?: CheckpointPlace | undefined;
+  /** Without, nothing of the log is sealed: to measure what it costs. */
+  readonly isSealing?: boolean;
   /** How many batches of queued commands run at the same time. */
   readonly workers?: number;
 }

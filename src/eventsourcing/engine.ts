@@ -24,6 +24,7 @@ import { EventLog } from './log/event-log.ts';
 import { LogTail } from './log/log-tail.ts';
 import { News } from './log/news.ts';
 import { Positions } from './log/position.ts';
+import { StoredEvents } from './log/stored-events.ts';
 import { Node } from './node.ts';
 import { processAggregate } from './processes/process-aggregate.ts';
 import { ProcessFeed } from './processes/process-feed.ts';
@@ -33,6 +34,11 @@ import { ProjectionStates } from './projections/projection-states.ts';
 import { ProjectionWatch } from './projections/projection-watch.ts';
 import { RebuildStore } from './projections/rebuild-store.ts';
 import { Rebuilder } from './projections/rebuilder.ts';
+import { KnownCheckpoint } from './seals/known-checkpoint.ts';
+import { LogVerifier } from './seals/log-verifier.ts';
+import { SealKeys } from './seals/seal-keys.ts';
+import { SealStore } from './seals/seal-store.ts';
+import { Sealer } from './seals/sealer.ts';
 
 const LEASE_SECONDS = 4;
 
@@ -55,6 +61,9 @@ export class Engine {
   readonly timeTravel: TimeTravel;
   /** The store as a whole: whether it is paused, and copies of it. */
   readonly store: StoreState;
+  /** Seals the log, so that a change of it is found. */
+  readonly sealer: Sealer;
+  readonly verifier: LogVerifier;
   readonly #views: ReadonlyMap<string, View<ProjectedRow>>;
   readonly #feeds: readonly LogFollower[];
   readonly #node: Node;
@@ -84,6 +93,7 @@ export class Engine {
     engine.#scheduler.start();
     engine.#rebuilder.start();
     engine.#news.start();
+    if (settings.isSealing !== false) engine.sealer.start();
     return engine;
   }
 
@@ -203,6 +213,14 @@ export class Engine {
       workers: settings.workers ?? (isAlone ? 1 : 2),
       node: () => this.#node.id,
     });
+    const sealing = {
+      store: new SealStore(database.derived),
+      events: new StoredEvents(database.derived),
+      keys: new SealKeys(settings.masterKey, settings.otherMasterKeys),
+    };
+    this.verifier = new LogVerifier(sealing);
+    const known = new KnownCheckpoint(settings.checkpointPlace, logger);
+    this.sealer = new Sealer({ ...sealing, known, tail: this.tail, clock, logger });
     this.#news = new News({
       database,
       tail: this.tail,
@@ -261,6 +279,7 @@ export class Engine {
   async stop(): Promise<void> {
     await this.#scheduler.stop();
     await this.executor.drain();
+    await this.sealer.stop();
     await this.#snapshots.stop();
     await this.#news.stop();
     await this.#rebuilder.stop();

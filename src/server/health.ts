@@ -37,8 +37,11 @@ export async function health(
   // Whoever is outside may be down: the shop goes on, and what was to be asked of them waits.
   const parties = outside.parties.map((party) => party.state());
   const paused = store?.pausedAt == null ? null : { since: store.pausedAt, reason: store.pauseReason };
+  // How far the log is sealed. Where it cannot be, somebody has to look into it; the shop goes on.
+  const { position, problem } = engine.sealer.state;
+  const seals = { position: engine.positions.encode(position), lag: engine.tail.head - position, problem };
   const shown = {
-    ...{ status, engine: database.engine, database: isDatabaseThere, paused, followers, outside: parties },
+    ...{ status, engine: database.engine, database: isDatabaseThere, paused, followers, seals, outside: parties },
     reads: readAudit.state,
   };
   sendJson(response, isReady ? 200 : 503, shown);

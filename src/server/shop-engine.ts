@@ -7,7 +7,7 @@ import { type OutsideParties, performersWith } from './outside-parties.ts';
 export type ShopEngineSettings = Omit<ProcessSettings, 'paymentProvider'> & Pick<EngineSettings, 'leaseSeconds'>;
 export type ShopEngineParts = Pick<
   EngineSettings,
-  'database' | 'clock' | 'ids' | 'logger' | 'masterKey' | 'otherMasterKeys' | 'forgottenList'
+  'database' | 'clock' | 'ids' | 'logger' | 'masterKey' | 'otherMasterKeys' | 'forgottenList' | 'checkpointPlace'
 > & {
   readonly outside: OutsideParties;
 };

@@ -59,10 +59,15 @@ async function inNewDatabase(like: string): Promise<TestStore> {
   const name = newDatabaseName();
   await onServer(`CREATE DATABASE ${name} ${like}`);
   const url = urlOf(name);
+  const folder = newFolder();
   return {
     settings: { engine: 'postgresql', url },
-    environment: { DATABASE_URL: url, MASTER_KEY },
-    remove: async () => onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+    // What servers keep beside the database is this store's alone, too.
+    environment: { DATABASE_URL: url, DATA_DIR: folder, MASTER_KEY },
+    async remove() {
+      rmSync(folder, { recursive: true, force: true });
+      await onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    },
   };
 }
 

@@ -11,14 +11,22 @@ import type { Projection } from '../../src/eventsourcing/projections/projection.
 import { type Clock, systemClock } from '../../src/platform/clock.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { randomIds } from '../../src/platform/ids.ts';
-import { createLogger } from '../../src/platform/logger.ts';
+import { createLogger, type Logger } from '../../src/platform/logger.ts';
 import { testMasterKey } from './master-key.ts';
 import { type TallyCommand, type TallyRow, tally, tallyEvents } from './tally.ts';
 
 export interface TallyEngineOptions
   extends Pick<
     EngineSettings,
-    'processes' | 'performers' | 'leaseSeconds' | 'eventRetries' | 'commandRetries' | 'workers'
+    | 'processes'
+    | 'performers'
+    | 'leaseSeconds'
+    | 'eventRetries'
+    | 'commandRetries'
+    | 'workers'
+    | 'checkpointPlace'
+    | 'isSealing'
+    | 'otherMasterKeys'
   > {
   readonly projections?: readonly Projection<TallyRow>[];
   /** The tally as another version of the program has it. */
@@ -26,23 +34,24 @@ export interface TallyEngineOptions
   /** Beside the tally. */
   readonly aggregates?: readonly Aggregate[];
   readonly clock?: Clock;
+  readonly masterKey?: Buffer;
+  readonly logger?: Logger;
 }
 
 /** The engine with the tally, and whatever else a test needs. */
 export function startTallyEngine(
   database: Database,
-  { projections = [], aggregates = [], tallies = tally, clock = systemClock, ...rest }: TallyEngineOptions = {},
+  { projections = [], aggregates = [], tallies = tally, ...rest }: TallyEngineOptions = {},
 ): Promise<Engine> {
-  const logger = createLogger('silent');
   const all = [tallies, ...aggregates];
   return Engine.start({
     database,
     masterKey: testMasterKey,
     aggregates: all,
     projections,
-    clock,
+    clock: systemClock,
     ids: randomIds,
-    logger,
+    logger: createLogger('silent'),
     ...rest,
   });
 }

@@ -3,6 +3,7 @@ import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import type { SharedTypes } from '../shared-types.ts';
 import { addCommandType } from './command-type.ts';
 import { addDeadLetterType } from './dead-letter-type.ts';
+import { addLogVerification } from './log-verification-type.ts';
 import { addCancelCommand, addDeadLetterMutations, addRetryDeadLetters } from './mutations.ts';
 import { addProcessType } from './process-type.ts';
 import { addProjectionMutations } from './projection-mutations.ts';
@@ -19,4 +20,5 @@ export function declareOperationsSchema(kit: SchemaKit, shared: SharedTypes): vo
   addProcessType(kit, shared);
   addProjectionMutations(kit, addProjectionType(kit));
   addStoreType(kit);
+  addLogVerification(kit);
 }

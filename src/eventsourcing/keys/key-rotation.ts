@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
+import { SealKeys } from '../seals/seal-keys.ts';
+import { resignSeals } from '../seals/seal-rotation.ts';
+import { SealStore } from '../seals/seal-store.ts';
 import { findKeys, findStoreKey, type KeyQueries } from './key-store.ts';
 import { KEY_BYTES, type KeyWrap } from './key-wrap.ts';
 import { MasterKeys } from './master-keys.ts';
@@ -21,6 +24,13 @@ export interface Rotated {
   readonly changed: number;
   /** How many could not be, since they cannot be unwrapped: they are broken, and were before. */
   readonly broken: number;
+}
+
+export interface MasterRotated extends Rotated {
+  /** How many seals of the log were signed anew. */
+  readonly seals: number;
+  /** How many were not, since nobody known had signed them: they are left as they are. */
+  readonly brokenSeals: number;
 }
 
 export interface RotationParts {
@@ -71,11 +81,13 @@ const leftRows = z.array(
 const subjectRows = z.array(z.object({ subject: z.string(), version: z.number(), isOld: z.boolean() }));
 
 /**
- * Wraps every key with another master key, batch by batch, while servers run that know both. The store's own key goes
- * first: from then on new keys are wrapped with the new one. Interrupted, it goes on where it was when it is called again.
+ * Wraps every key with another master key, and signs every seal of the log anew, batch by batch, while servers run that know
+ * both. The store's own key goes first: from then on new keys are wrapped, and new seals signed, with the new one; the seals
+ * are next: a server that does not know the one before refuses to start while other keys are wrapped with it. Interrupted, it
+ * goes on where it was when it is called again.
  * @throws {CannotRotate} nothing was changed
  */
-export async function rotateMasterKey(parts: RotationParts): Promise<Rotated> {
+export async function rotateMasterKey(parts: RotationParts): Promise<MasterRotated> {
   const { client, masterKey, otherMasterKeys, isAlone, onProgress } = parts;
   const keys = new MasterKeys(masterKey, otherMasterKeys);
   const to = keys.first;
@@ -87,9 +99,12 @@ export async function rotateMasterKey(parts: RotationParts): Promise<Rotated> {
         'one that the store uses now.',
     );
   }
-  const [{ count: total }] = counted.parse(await client.query(COUNT_LEFT, to.masterKeyId));
+  const [{ count }] = counted.parse(await client.query(COUNT_LEFT, to.masterKeyId));
+  const sealStore = new SealStore(client);
+  const total = count + (await sealStore.countOthers(to.masterKeyId));
   let changed = 0;
   let broken = 0;
+  let sealed = 0;
   const rewrap = async (left: readonly LeftKey[]) => {
     const whole = left.flatMap(({ subject, version, wrapped: before, masterKeyId }) => {
       const key = keys.find(masterKeyId)?.unwrap(before, subject);
@@ -98,15 +113,29 @@ export async function rotateMasterKey(parts: RotationParts): Promise<Rotated> {
     broken += left.length - whole.length;
     const answer = await client.query(REWRAP, JSON.stringify(whole), to.masterKeyId);
     changed += changedRow.parse(answer)[0].changed;
-    onProgress?.({ done: changed + broken, total });
+    onProgress?.({ done: changed + broken + sealed, total });
   };
   const { wrappedKey: wrapped, masterKeyId } = own;
   if (masterKeyId !== to.masterKeyId && wrapped !== null)
     await rewrap([{ subject: STORE_SUBJECT, version: 1, wrapped, masterKeyId }]);
+  const resigned = await signAnew(sealStore, parts, to, (done) => onProgress?.({ done: changed + done, total }));
+  sealed = resigned.changed + resigned.broken;
   for (const beyond of ['<', '>'] as const) {
     for await (const left of leftKeys(beyond, to, client)) await rewrap(left);
   }
-  return { changed, broken };
+  return { changed, broken, seals: resigned.changed, brokenSeals: resigned.broken };
+}
+
+function signAnew(
+  store: SealStore,
+  { masterKey, otherMasterKeys }: RotationParts,
+  { masterKeyId }: KeyWrap,
+  onProgress: (done: number) => void,
+) {
+  const keys = new SealKeys(masterKey, otherMasterKeys);
+  const key = keys.find(masterKeyId);
+  if (key === undefined) throw new Error('The new master key is not among those that are known.');
+  return resignSeals(store, keys, key, onProgress);
 }
 
 type LeftKey = z.output<typeof leftRows>[number];

@@ -4,11 +4,11 @@ import { column } from '../projections/read-table.ts';
 
 /**
  * SQL: a row of `events` as JSON, with nothing opened, upcast or left out. The same on every engine and in every session:
- * instants are milliseconds since 1970.
+ * instants are milliseconds since 1970. One that is none, which nobody but a forger writes, is null: such a row can be read.
  */
 export const STORED_JSON = `json_build_array(position, event_id, stream_id, aggregate_type, aggregate_id, version, type,
   schema_version, data, actor_kind, actor_id, command_id, correlation_id, causation_id,
-  (date_part('epoch', recorded_at) * 1000)::bigint)`;
+  CASE WHEN isfinite(recorded_at) THEN (date_part('epoch', recorded_at) * 1000)::bigint END)`;
 
 /** SQL: the same as one line of text, so that it can be hashed, archived, exported, and put back as it was. */
 export const STORED_LINE = `${STORED_JSON}::text`;
