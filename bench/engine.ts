@@ -90,8 +90,11 @@ const aggregate: Aggregate<number, CommandOf<CommandDefinition>, EventOf<EventDe
 
 const actor: Actor = { kind: 'ADMIN', id: null };
 
-/** The whole way of a command: validated, decided, and stored with its command row. Without HTTP and read tables. */
-export async function openEngine(settings: DatabaseSettings): Promise<OpenEngine> {
+/**
+ * The whole way of a command: validated, decided, and stored with its command row. Without HTTP and read tables.
+ * @param isSealing whether the log is sealed behind it, as the product does
+ */
+export async function openEngine(settings: DatabaseSettings, isSealing = true): Promise<OpenEngine> {
   const database = await openDatabase(settings);
   await migrate(database);
   const engine = await Engine.start({
@@ -99,6 +102,7 @@ export async function openEngine(settings: DatabaseSettings): Promise<OpenEngine
     masterKey: Buffer.alloc(32, 1),
     aggregates: [aggregate as Aggregate],
     projections: [],
+    isSealing,
     clock: systemClock,
     ids: randomIds,
     logger: createLogger('error'),

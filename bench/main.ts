@@ -13,6 +13,7 @@ import { addItemRows, cartQueryRow } from './rows/http.ts';
 import { logSizeRows } from './rows/log-size.ts';
 import { longStreamRow } from './rows/long-stream.ts';
 import { rebuildRow } from './rows/rebuild.ts';
+import { sealedAppendRow } from './rows/sealed-append.ts';
 import { type Product, startProduct } from './rows/target.ts';
 import { processLatencyRow, WORK_ROWS, workRows } from './rows/work.ts';
 
@@ -20,6 +21,7 @@ import { processLatencyRow, WORK_ROWS, workRows } from './rows/work.ts';
 const ENGINE_ROWS = [
   { names: ['append'], measure: appendRow },
   { names: ['encryption'], measure: encryptionRow },
+  { names: ['sealed-append'], measure: sealedAppendRow },
   { names: WORK_ROWS, measure: workRows },
   { names: ['process-latency'], measure: processLatencyRow },
   { names: ['long-stream'], measure: longStreamRow },

@@ -14,11 +14,12 @@ export interface Appender {
   close(): Promise<void>;
 }
 
-export type AppendKind = 'emmett' | 'raw-insert' | 'engine' | 'engine-plain' | 'engine-personal';
+export type AppendKind = 'emmett' | 'raw-insert' | 'engine' | 'engine-unsealed' | 'engine-plain' | 'engine-personal';
 export type AppendMethods = typeof methods;
 
 const APPENDED: Partial<Record<AppendKind, AppendedKind>> = {
   engine: 'item',
+  'engine-unsealed': 'item',
   'engine-plain': 'plain',
   'engine-personal': 'personal',
 };
@@ -43,7 +44,7 @@ async function open(kind: AppendKind, settings: DatabaseSettings): Promise<Appen
   if (kind === 'raw-insert') return openRawInsert(settings);
   const appended = APPENDED[kind];
   if (appended !== undefined) {
-    const engine = await openEngine(settings);
+    const engine = await openEngine(settings, kind !== 'engine-unsealed');
     return { append: () => engine.append(randomUUID(), appended), close: () => engine.close() };
   }
   if (settings.engine === 'postgresql') return openEmmett(settings.url);

@@ -17,6 +17,7 @@ import { counted } from './counted.ts';
 import { forgottenPath } from './forgotten.ts';
 import { optionProblems } from './option-problems.ts';
 import { type Progress, showProgress } from './replay/progress.ts';
+import { letGoOfCheckpoint } from './verify/let-go.ts';
 
 const POSITION = /^(?:[0-9a-f]+\.)?(\d{1,15})$/;
 
@@ -74,6 +75,7 @@ export async function restore(path: string, given: unknown): Promise<void> {
       `Positions begin with ${epoch} now: clients start their live views anew.`,
       list === undefined ? NO_LIST : saidOf(list, forgottenAgain),
       ...(restored.wentBack?.said ?? []),
+      ...(await letGoOfCheckpoint(settings)),
       'What is queued waits, and nothing is sent or charged, until you have looked at it: npx cartstream resume.',
     ];
     process.stdout.write(`${lines.join('\n')}\n`);

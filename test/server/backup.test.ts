@@ -121,6 +121,12 @@ describe.each(ways.map(([from, to]) => ({ from, to, name: `${from.engine} into $
         expect(restored.lines).toHaveLength(restored.position);
         expect(restored.lines).toEqual(await linesOf(database, restored.position));
       });
+      // Its seals came along, and hold on the other engine, too.
+      const verified = await commandLine(['verify'], target.environment);
+      expect(verified).toMatchObject({
+        code: 0,
+        out: expect.stringMatching(/events are whole .* sealed up to event [1-9]/),
+      });
     });
 
     test('is not restored over what is there', async () => {
