@@ -33,6 +33,8 @@ export function createSchemaKit(aggregates: readonly Aggregate[], otherEvents: r
     builder,
     actor,
     event,
+    /** The names of all types of events that there are. */
+    eventTypes: new Set(definitions.map(({ type }) => type)) as ReadonlySet<string>,
     receipt: receipts.receipt,
     commandStatus: receipts.status,
     rejections,

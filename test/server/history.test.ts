@@ -145,13 +145,26 @@ describeEachStore('The history', (kind) => {
       expect(await codes(EVENTS, variables)).toEqual(['BAD_USER_INPUT']);
     });
 
+    test.each([
+      [{ types: ['OrderPaid', 'OrderPlacd'] }, '"OrderPlacd". Did you mean OrderPlaced or OrderPaid?'],
+      [{ types: ['itemaddedtocart'] }, 'Did you mean ItemAddedToCart'],
+      [{ types: ['\u0000'] }, '"\\u0000". All are the types that implement Event.'],
+      [{ types: ['x'.repeat(9_000)] }, `${'x'.repeat(80)}…"`],
+      [{ aggregateType: 'Cart' }, '"Cart": there are abandoned-carts, '],
+      [{ aggregateType: 'checkouts', aggregateId: 'x' }, ', checkout, '],
+    ])('names what there is where %j names nothing, over both transports', async (filter, words) => {
+      const { errors } = await historian.ask(EVENTS, { filter });
+      expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT' } }]);
+      expect(errors?.[0]?.message).toContain(words);
+      const client = socketClient(shop.server.webSocketUrl);
+      const watching = watch<Appended>(client, { query: EVENTS_APPENDED, variables: { filter } });
+      await watching.ended;
+      expect(JSON.stringify([watching.error, watching.results])).toContain('BAD_USER_INPUT');
+      await client.dispose();
+    });
+
     test('is not confused by what is no id', async () => {
-      for (const filter of [
-        { aggregateId: '\u0000' },
-        { correlationId: 'x' },
-        { actorId: '\u0000' },
-        { types: ['\u0000'] },
-      ])
+      for (const filter of [{ aggregateId: '\u0000' }, { correlationId: 'x' }, { actorId: '\u0000' }])
         expect((await historian.events(filter)).totalCount).toBe(0);
     });
   });

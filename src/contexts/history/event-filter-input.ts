@@ -3,6 +3,7 @@ import type { AggregateName } from '../../eventsourcing/reads/read-records.ts';
 import { aggregateNamedBy } from '../../graphql/aggregate-name.ts';
 import { fault } from '../../graphql/faults.ts';
 import { parseGlobalId } from '../../graphql/global-id.ts';
+import { didYouMean, quoted } from '../../graphql/nearest.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 
 const MAX_TYPES = 100;
@@ -12,12 +13,17 @@ export function addEventFilter({ builder }: SchemaKit) {
   return builder.inputType('EventFilter', {
     description: 'Which events; all of what is given must hold.',
     fields: (t) => ({
-      aggregateType: t.string({ description: 'Of this kind of aggregate, or of this process: cart, checkout.' }),
+      aggregateType: t.string({
+        description:
+          'Of this kind of aggregate, or of this process: cart, checkout. One that there is not is an error.',
+      }),
       aggregateId: t.id({
         description:
           'Of this aggregate: its id, or its raw id as it stands in the log. Without aggregateType, of every aggregate with that raw id: a product and its stock, say.',
       }),
-      types: t.stringList({ description: `One of these, at most ${MAX_TYPES}: ItemAddedToCart, say.` }),
+      types: t.stringList({
+        description: `One of these, at most ${MAX_TYPES}: ItemAddedToCart, say. One that there is not is an error.`,
+      }),
       actorId: t.id({
         description: 'Done by whoever has this id: of a customer, of somebody of the staff, of a process.',
       }),
@@ -33,10 +39,18 @@ export type EventFilterRef = ReturnType<typeof addEventFilter>;
 /** As it is sent: null is what is left out. */
 type Sent = { readonly [Member in Exclude<keyof EventFilter, 'streamId'>]?: EventFilter[Member] | null };
 
+/** Whatever a filter names must be there: an empty answer to a slip of the pen would look like nothing had happened. */
+export interface KnownNames {
+  readonly eventTypes: ReadonlySet<string>;
+  readonly aggregateTypes: readonly string[];
+}
+
 /** @throws the fault BAD_USER_INPUT */
-export function filterOf(sent: Sent | null | undefined): EventFilter {
+export function filterOf(sent: Sent | null | undefined, known: KnownNames): EventFilter {
   const { aggregateType, aggregateId, types, actorId, correlationId, from, to } = sent ?? {};
   if ((types?.length ?? 0) > MAX_TYPES) throw fault('BAD_USER_INPUT', `At most ${MAX_TYPES} types.`);
+  for (const type of types ?? []) expectEventType(type, known);
+  if (aggregateType != null) expectAggregateType(aggregateType, known);
   return {
     aggregateType: aggregateType ?? undefined,
     ...aggregateOf(aggregateId ?? undefined),
@@ -46,6 +60,21 @@ export function filterOf(sent: Sent | null | undefined): EventFilter {
     from: from ?? undefined,
     to: to ?? undefined,
   };
+}
+
+function expectEventType(type: string, { eventTypes }: KnownNames): void {
+  if (eventTypes.has(type)) return;
+  const near = didYouMean(type, eventTypes);
+  throw fault(
+    'BAD_USER_INPUT',
+    `There is no type of events ${quoted(type)}.${near} All are the types that implement Event.`,
+  );
+}
+
+function expectAggregateType(type: string, { aggregateTypes }: KnownNames): void {
+  if (aggregateTypes.includes(type)) return;
+  const known = aggregateTypes.toSorted().join(', ');
+  throw fault('BAD_USER_INPUT', `There is no type of aggregates or processes ${quoted(type)}: there are ${known}.`);
 }
 
 /** What is read with a filter that names an aggregate, with its kind; for the audit of reads. */

@@ -12,7 +12,7 @@ const NAME = 'events';
 const eventKey = z.tuple([z.number().int().nonnegative()]);
 
 /** Declares the log as a list, and each event of it by its id; for staff. */
-export function addEventList({ builder, event }: SchemaKit, filter: EventFilterRef): void {
+export function addEventList({ builder, event, eventTypes }: SchemaKit, filter: EventFilterRef): void {
   builder.queryField('events', (t) =>
     t.connection(
       {
@@ -22,8 +22,9 @@ export function addEventList({ builder, event }: SchemaKit, filter: EventFilterR
           'What happened, oldest first; `last` gives the newest. Read along an index by aggregateId and correlationId, from and to. For the rest, a page looks through at most 200,000 events: then it may have fewer, or none, while there is more after its endCursor (before its startCursor, for `last`).',
         args: { filter: t.arg({ type: filter, description: 'Which events; all, if left out.' }) },
         reads: readWith,
-        resolve: async (_root, args, { engine: { history } }) => {
-          const wanted = filterOf(args.filter);
+        resolve: async (_root, args, { engine: { history, timeTravel } }) => {
+          const { aggregateTypes } = timeTravel;
+          const wanted = filterOf(args.filter, { eventTypes, aggregateTypes });
           let stop: { readonly at: number; readonly inverted: boolean } | undefined;
           const page = await keysetPage(args, {
             name: NAME,

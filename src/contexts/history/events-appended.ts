@@ -5,7 +5,7 @@ import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import { type EventFilterRef, filterOf, readWith } from './event-filter-input.ts';
 
 /** Declares the log as it grows; for staff. */
-export function addEventsAppended({ builder, event }: SchemaKit, filter: EventFilterRef): void {
+export function addEventsAppended({ builder, event, eventTypes }: SchemaKit, filter: EventFilterRef): void {
   const appended = builder.objectRef<EventsAppended>('EventsAppended').implement({
     description:
       'Events in order, and how far the log has been read: progress comes even where no event passes the filter, though not more than once a second.',
@@ -35,8 +35,9 @@ export function addEventsAppended({ builder, event }: SchemaKit, filter: EventFi
       },
       reads: readWith,
       subscribe: async (_root, args, context) => {
-        const { tail, history } = context.engine;
-        const filtered = filterOf(args.filter);
+        const { tail, history, timeTravel } = context.engine;
+        const { aggregateTypes } = timeTravel;
+        const filtered = filterOf(args.filter, { eventTypes, aggregateTypes });
         return new LogSubscription({ tail, history, filter: filtered, after: await beginning(args.after, context) });
       },
       resolve: (it) => it,
