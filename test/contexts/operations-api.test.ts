@@ -316,7 +316,7 @@ describeEachStore('Operators', (kind) => {
     }
     expect(await get(STAFF, retry, { id, source: 'command' })).toEqual({ ...payload, receipt: { replayed: true } });
     expect(await get(STAFF, retry, { source: 'command' })).toMatchObject({ count: 0 });
-    expect(await get(STAFF, retry, { source: 'projection:none' })).toMatchObject({ count: 0 });
+    expect(await get(STAFF, retry, { source: 'projection:none' })).toEqual({ __typename: 'NotFound' });
     expect(await get(MIA, retry, { source: 'command' })).toEqual({ __typename: 'Forbidden' });
   });
 

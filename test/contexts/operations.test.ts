@@ -232,7 +232,10 @@ describe('Retrying all dead letters of a source', () => {
 
   test('does nothing where none is open', () => {
     given(sourceDecider, []).when(command, open()).thenEvents([]);
-    given(sourceDecider, []).when(command).thenEvents([]);
+  });
+
+  test('says so where there is no such source', () => {
+    given(sourceDecider, []).when(command).thenRejected({ code: 'NOT_FOUND', id: source });
   });
 
   test('leaves out failures that were retried just before, and not those that failed again', () => {
@@ -259,24 +262,28 @@ describe('Facts', () => {
     };
     const openOf = async (source: string, limit: number) => {
       asked.push(['open', source, limit]);
-      return [];
+      return source === 'left behind' ? [{ id: randomUUID(), failedAt: NOW }] : [];
     };
     const stores = {
       log: {},
       commandRecords: { find: find('command') },
       deadLetters: { find: find('letter'), openOf },
       projections: { find: find('projection') },
+      followers: [{ task: { name: 'y' } }],
     };
     for (const { facts } of operationsContext.aggregates) {
       if (facts === undefined || !('load' in facts)) throw new Error('They are not loaded.');
-      expect([...(await facts.load(stores as never, ['x', 'y'])).keys()]).toEqual(['x', 'y']);
+      const keys = [...(await facts.load(stores as never, ['x', 'y', 'left behind'])).keys()];
+      // Of sources, those that there are, and those that have left something behind.
+      expect(keys.filter((it) => it !== 'x')).toEqual(['y', 'left behind']);
     }
     expect(asked).toEqual([
-      ['command', 'x', 'y'],
-      ['letter', 'x', 'y'],
+      ['command', 'x', 'y', 'left behind'],
+      ['letter', 'x', 'y', 'left behind'],
       ['open', 'x', 10_000],
       ['open', 'y', 10_000],
-      ['projection', 'x', 'y'],
+      ['open', 'left behind', 10_000],
+      ['projection', 'x', 'y', 'left behind'],
     ]);
   });
 });

@@ -151,6 +151,9 @@ describeEachStore('What failed for good', (kind) => {
         receipt: { replayed: true },
       });
       expect(await operator.operate('retryDeadLetters', { source: 'command' })).toMatchObject({ count: 0 });
+      const unknown = await operator.operate('retryDeadLetters', { source: 'projection:cart.cart' });
+      expect(unknown).toMatchObject({ __typename: 'NotFound', id: 'projection:cart.cart' });
+      expect(unknown.message).toContain('"projection:cart.cart"');
       expect(await operator.operate('retryDeadLetters', { source: '' })).toMatchObject({
         __typename: 'ValidationFailed',
         fields: [{ path: ['source'] }],

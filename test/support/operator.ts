@@ -106,7 +106,7 @@ const OPERATED = {
     ... on NotFound { id } ... on IllegalState { state }`,
   dropDeadLetter: `... on DeadLetterPayload { deadLetter { ${DEAD_LETTER} } receipt ${RECEIPT} }
     ... on NotFound { id } ... on IllegalState { state }`,
-  retryDeadLetters: `... on DeadLettersPayload { count receipt ${RECEIPT} }`,
+  retryDeadLetters: `... on DeadLettersPayload { count receipt ${RECEIPT} } ... on NotFound { id }`,
 } as const;
 
 /** A client that looks after what a shop's clients have sent. */

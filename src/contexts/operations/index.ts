@@ -28,6 +28,8 @@ import { type ProjectionEvent, projectionEvents } from './projection-events.ts';
 import { declareOperationsSchema } from './schema.ts';
 import { type OpenLetters, type SourceState, sourceDecider } from './source-decider.ts';
 
+/** The source of commands that failed; others are named after the follower of the log that failed. */
+const COMMANDS = 'command';
 /** So many dead letters are retried at once. */
 const MAX_RETRIED = 10_000;
 
@@ -38,12 +40,14 @@ const deadLetterFacts: FactLoader<DeadLetter> = {
   load: ({ deadLetters }, ids) => deadLetters.find(ids),
 };
 const openLetterFacts: FactLoader<OpenLetters> = {
-  load: async ({ deadLetters }, sources) =>
-    new Map(
-      await Promise.all(
-        sources.map(async (source) => [source, await deadLetters.openOf(source, MAX_RETRIED)] as const),
-      ),
-    ),
+  async load({ deadLetters, followers }, sources) {
+    const known = new Set([COMMANDS, ...followers.map(({ task }) => task.name)]);
+    const found = await Promise.all(
+      sources.map(async (source) => [source, await deadLetters.openOf(source, MAX_RETRIED)] as const),
+    );
+    // One that is no more may have left some behind.
+    return new Map(found.filter(([source, open]) => known.has(source) || open.length > 0));
+  },
 };
 
 /** A command of any context, as something that can be taken back. */

@@ -94,7 +94,7 @@ export function addDeadLetterMutations(kit: SchemaKit, deadLetter: ObjectRef<Bui
 }
 
 export function addRetryDeadLetters(kit: SchemaKit): void {
-  const { builder } = kit;
+  const { builder, rejections } = kit;
   const payload = builder
     .objectRef<{ readonly count: number; readonly receipt: Receipt }>('DeadLettersPayload')
     .implement({
@@ -120,7 +120,7 @@ export function addRetryDeadLetters(kit: SchemaKit): void {
     payload,
     load: (_source, context, { commandId }) => countRetried(commandId, context),
     show: (count, receipt) => ({ count, receipt }),
-    rejections: [],
+    rejections: [rejections.notFound],
   });
 }
 

@@ -1,4 +1,5 @@
 import type { Decider } from '../../eventsourcing/commands/decider.ts';
+import type { Rejection } from '../../eventsourcing/commands/rejection.ts';
 import type { DeadLetter } from '../../eventsourcing/followers/dead-letters.ts';
 import type { SourceCommand } from './commands.ts';
 import type { SourceEvent } from './events.ts';
@@ -12,8 +13,10 @@ export type SourceState = ReadonlyMap<string, string>;
 export const sourceDecider: Decider<SourceState, SourceCommand, SourceEvent, OpenLetters> = {
   initialState: new Map(),
   decide({ data: { source } }, state, { facts }) {
+    const open = facts.get(source);
+    if (open === undefined) return unknownSource(source);
     // What was decided just before this has not reached the table of dead letters yet.
-    const letters = (facts.get(source) ?? [])
+    const letters = open
       .map(({ id, failedAt }) => ({ id, failedAt: failedAt.toISOString() }))
       .filter(({ id, failedAt }) => state.get(id) !== failedAt);
     if (letters.length === 0) return [];
@@ -21,3 +24,8 @@ export const sourceDecider: Decider<SourceState, SourceCommand, SourceEvent, Ope
   },
   evolve: (_state, { data }) => new Map(data.letters.map(({ id, failedAt }) => [id, failedAt])),
 };
+
+function unknownSource(source: string) {
+  const message = `Nothing is called ${JSON.stringify(source)} whose failures could be tried again: there are command, process:<name> and projection:<name>, with the names that deadLetters and projections show.`;
+  return { code: 'NOT_FOUND' as const, message, id: source } satisfies Rejection;
+}

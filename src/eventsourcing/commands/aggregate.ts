@@ -87,6 +87,8 @@ export interface EngineStores {
   readonly commandRecords: CommandRecords;
   readonly deadLetters: DeadLetters;
   readonly projections: ProjectionStates;
+  /** What follows the log: dead letters are named after it. */
+  readonly followers: readonly { readonly task: { readonly name: string } }[];
   readonly codec: Pick<StorageCodec, 'knows'>;
   /** The view of a projection that runs. */
   view<Row extends ProjectedRow>(projection: Projection<Row>): { readonly rows: Pick<ReadRows<Row>, 'find'> };
