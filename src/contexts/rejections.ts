@@ -2,7 +2,7 @@
 
 export const insufficientStock = (sku: string, requested: number, available: number) => ({
   code: 'INSUFFICIENT_STOCK' as const,
-  message: `${requested} of ${sku} were asked for, but ${available} are available.`,
+  message: `${requested} of "${sku}" were asked for, but ${available} are available.`,
   sku,
   requested,
   available,

@@ -15,9 +15,9 @@ export function tooManyLines() {
 }
 
 export function tooManyPieces(sku: string) {
-  return limitExceeded(MAX_QUANTITY, `A cart has at most ${MAX_QUANTITY} pieces of a product, here ${sku}.`);
+  return limitExceeded(MAX_QUANTITY, `A cart has at most ${MAX_QUANTITY} pieces of a product, here "${sku}".`);
 }
 
 export function notSold(sku: string) {
-  return illegalState('INACTIVE', `The product ${sku} is not sold any more.`);
+  return illegalState('INACTIVE', `The product "${sku}" is not sold any more.`);
 }

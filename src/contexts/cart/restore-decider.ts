@@ -115,7 +115,7 @@ function putBack(
 }
 
 function inOtherCurrency(sku: string, currency: string, cart: UsableCart) {
-  const message = `The product ${sku} is sold in ${currency} by now, and the cart is in ${cart.currency}.`;
+  const message = `The product "${sku}" is sold in ${currency} by now, and the cart is in ${cart.currency}.`;
   return illegalState('OTHER_CURRENCY', message);
 }
 

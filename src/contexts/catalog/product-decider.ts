@@ -39,7 +39,7 @@ export const productDecider: Decider<ProductState, ProductCommand, ProductEvent>
 function add(data: CommandData<'AddProduct'>, state: ProductState): Decision<ProductEvent> {
   const { sku, name, description = null, price } = data;
   if (state.status !== 'unknown') {
-    return illegalState(state.status.toUpperCase(), `There is a product ${sku} already.`);
+    return illegalState(state.status.toUpperCase(), `There is a product "${sku}" already.`);
   }
   return [{ type: 'ProductAdded', data: { sku, name: name.trim(), description, price } }];
 }
@@ -52,6 +52,6 @@ function changePrice({ sku, price }: CommandData<'ChangeProductPrice'>, state: P
 
 function deactivate({ sku }: CommandData<'DeactivateProduct'>, state: ProductState): Decision<ProductEvent> {
   if (state.status === 'unknown') return notFound('product', sku);
-  if (state.status === 'inactive') return illegalState('INACTIVE', `The product ${sku} is not active.`);
+  if (state.status === 'inactive') return illegalState('INACTIVE', `The product "${sku}" is not active.`);
   return [{ type: 'ProductDeactivated', data: { sku } }];
 }

@@ -89,11 +89,11 @@ export function restockReturn(data: CommandData<'RestockReturn'>, state: StockSt
   if (state.status === 'unknown') return notFound('product', sku);
   if (state.returns.has(returnId)) return [];
   const order = state.orders.get(orderId);
-  if (order?.status !== 'committed') return illegalState(shown(order), `The order ${orderId} bought no ${sku}.`);
+  if (order?.status !== 'committed') return illegalState(shown(order), `The order ${orderId} bought no "${sku}".`);
   if (quantity > order.quantity) {
     return illegalState(
       shown(order),
-      `The order ${orderId} has ${order.quantity} of ${sku}: not ${quantity} to return.`,
+      `The order ${orderId} has ${order.quantity} of "${sku}": not ${quantity} to return.`,
     );
   }
   if (state.onHand + quantity > MAX_INT) return tooMuch(sku);
@@ -102,7 +102,7 @@ export function restockReturn(data: CommandData<'RestockReturn'>, state: StockSt
 }
 
 function isOver(order: OrderStock | undefined, sku: string, orderId: string) {
-  return illegalState(shown(order), `No ${sku} is reserved for the order ${orderId} any more.`);
+  return illegalState(shown(order), `No "${sku}" is reserved for the order ${orderId} any more.`);
 }
 
 /** EXPIRED: others took it over. */
@@ -111,5 +111,5 @@ function shown(order: OrderStock | undefined): string {
 }
 
 function tooMuch(sku: string) {
-  return limitExceeded(MAX_INT, `The stock of ${sku} would exceed ${MAX_INT}.`);
+  return limitExceeded(MAX_INT, `The stock of "${sku}" would exceed ${MAX_INT}.`);
 }

@@ -33,7 +33,7 @@ export const stockDecider: Decider<StockState, StockCommand, StockEvent> = {
 };
 
 function open({ sku, quantity }: CommandData<'OpenStock'>, state: StockState): Decision<StockEvent> {
-  if (state.status === 'open') return illegalState('OPEN', `The stock of ${sku} was opened before.`);
+  if (state.status === 'open') return illegalState('OPEN', `The stock of "${sku}" was opened before.`);
   return [{ type: 'StockOpened', data: { sku, quantity } }];
 }
 
@@ -44,6 +44,6 @@ function adjust({ sku, delta, reason }: CommandData<'AdjustStock'>, state: Stock
   const available = availableOf(state) + delta;
   const quantity = state.onHand + delta;
   if (available < 0) return insufficientStock(sku, -delta, availableOf(state));
-  if (quantity > MAX_INT) return limitExceeded(MAX_INT, `The stock of ${sku} would exceed ${MAX_INT}.`);
+  if (quantity > MAX_INT) return limitExceeded(MAX_INT, `The stock of "${sku}" would exceed ${MAX_INT}.`);
   return [{ type: 'StockAdjusted', data: { sku, delta, quantity, available, reason } }];
 }

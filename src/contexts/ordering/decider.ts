@@ -115,7 +115,7 @@ function takeBack({ returnId, lines, reason }: CommandData<'ReturnItems'>, state
     const line = state.lines.get(sku);
     if (line === undefined) return notFound('product in this order:', sku);
     const left = line.quantity - line.returned;
-    if (quantity > left) return illegalState('RETURNED', `Of ${sku}, ${left} can be returned, not ${quantity}.`);
+    if (quantity > left) return illegalState('RETURNED', `Of "${sku}", ${left} can be returned, not ${quantity}.`);
   }
   const refund = { amountMinor: refundFor(lines, state), currency: state.currency };
   const { customerId } = state;
