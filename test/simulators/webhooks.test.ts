@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { checkWebhookSignature } from '../../src/platform/webhook-signature.ts';
@@ -90,6 +91,57 @@ describe('Webhooks', () => {
       await register(shop.url);
       expect(again.received).toHaveLength(2);
     });
+  });
+
+  test('are given up where nobody takes any for long, until they register again', async () => {
+    const ledgerFile = join(temporaryFolder(cleanup), 'ledger.jsonl');
+    const [shop, other] = [await receiveWebhooks(cleanup), await receiveWebhooks(cleanup)];
+    const patient = await start({ ledgerFile, webhookUrl: shop.url });
+    await patient.register(other.url);
+    await shop.stop();
+    await patient.client.create('p1', 'tok_ok');
+    await eventually(() => expect(readFileSync(ledgerFile, 'utf8')).toContain('"away"'));
+    await patient.stop();
+    // How long they are away is known to the next process, too.
+    const hurried = { first: 1, longest: 5, giveUp: 1 };
+    const { client, register } = await start({ ledgerFile, webhookPausesMs: hurried });
+    await eventually(async () => expect((await client.ledger()).unsentWebhooks).toBe(0));
+    const again = await receiveWebhooks(cleanup, Number(new URL(shop.url).port));
+    await client.create('p2', 'tok_ok');
+    await eventually(() => expect(other.received).toHaveLength(2));
+    expect(again.received).toEqual([]);
+    await register(again.url);
+    await client.create('p3', 'tok_ok');
+    await eventually(() => expect(again.received).toHaveLength(1));
+  });
+
+  test('that somebody else answers for with 404 are given up, too; one that is refused for long, it alone', async () => {
+    const [stranger, refusing] = [await receiveWebhooks(cleanup), await receiveWebhooks(cleanup)];
+    stranger.answer(404);
+    refusing.answer(400);
+    const { client, register } = await start({ webhookPausesMs: { first: 1, longest: 5, giveUp: 50 } });
+    for (const { url } of [stranger, refusing]) await register(url);
+    await client.create('p1', 'tok_ok');
+    await eventually(async () => expect((await client.ledger()).unsentWebhooks).toBe(0));
+    expect(stranger.received.length).toBeGreaterThanOrEqual(10);
+    const before = [stranger, refusing].map(({ received }) => received.length);
+    refusing.answer(204);
+    await client.create('p2', 'tok_ok');
+    await eventually(() => expect(refusing.received).toHaveLength((before[1] ?? 0) + 1));
+    expect(stranger.received).toHaveLength(before[0] ?? 0);
+  });
+
+  test('wait for who comes back in time, however often they were away', async () => {
+    const shop = await receiveWebhooks(cleanup);
+    const { client } = await start({
+      webhookUrl: shop.url,
+      webhookPausesMs: { first: 1, longest: 5, giveUp: 3_600_000 },
+    });
+    await shop.stop();
+    await client.create('p1', 'tok_ok');
+    const again = await receiveWebhooks(cleanup, Number(new URL(shop.url).port));
+    await eventually(() => expect(again.received).toHaveLength(1));
+    expect((await client.ledger()).unsentWebhooks).toBe(0);
   });
 
   test('of tok_silent never come, those of tok_twice come twice, as two events', async () => {

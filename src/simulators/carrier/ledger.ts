@@ -5,7 +5,7 @@ import type { Faults } from '../faults.ts';
 import { ApiError } from '../http.ts';
 import { Journal } from '../journal.ts';
 import { KeyedCalls, keyedCallEntry } from '../keyed-calls.ts';
-import { WebhookSender, webhookEntry } from '../webhook-sender.ts';
+import { type WebhookPatience, WebhookSender, webhookEntry } from '../webhook-sender.ts';
 import { movedOn, type Pace, type SimulatedShipment, shipmentBody, simulatedShipment } from './shipment.ts';
 
 const entry = z.discriminatedUnion('kind', [
@@ -21,7 +21,7 @@ export interface CarrierLedgerOptions {
   readonly faults: Faults;
   readonly logger: Logger;
   readonly pace: Pace | null;
-  readonly webhookPausesMs: { readonly first: number; readonly longest: number };
+  readonly webhookPausesMs: WebhookPatience;
 }
 
 const SIGNATURE_HEADER = 'simulator-signature';
@@ -45,8 +45,7 @@ export class CarrierLedger {
     this.calls = new KeyedCalls<LedgerEntry>(secret, faults, record);
     this.webhooks = new WebhookSender({
       secret,
-      firstPauseMs: webhookPausesMs.first,
-      longestPauseMs: webhookPausesMs.longest,
+      pausesMs: webhookPausesMs,
       logger,
       record,
       render: (_, event) => ({ body: JSON.stringify(event), signatureHeader: SIGNATURE_HEADER }),
@@ -118,6 +117,8 @@ export class CarrierLedger {
       case 'endpoint':
       case 'delivery':
       case 'delivered':
+      case 'away':
+      case 'gone':
         this.webhooks.apply(it);
         return;
       default:

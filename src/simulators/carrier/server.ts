@@ -14,6 +14,7 @@ import {
   startHttp,
 } from '../http.ts';
 import { ledgerMark, type Simulator } from '../simulator.ts';
+import type { WebhookPatience } from '../webhook-sender.ts';
 import { CarrierLedger } from './ledger.ts';
 import { calledOff, movedOn, type Pace, registered, type SimulatedShipment, shipmentBody } from './shipment.ts';
 
@@ -29,7 +30,7 @@ export interface CarrierSimulatorOptions {
   readonly webhookUrl?: string;
   /** How fast shipments move by themselves; null: not at all, only by `POST /v1/shipments/<id>/advance`. */
   readonly pace?: Pace | null;
-  readonly webhookPausesMs?: { readonly first: number; readonly longest: number };
+  readonly webhookPausesMs?: WebhookPatience;
   readonly logger: Logger;
 }
 

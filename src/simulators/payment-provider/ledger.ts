@@ -5,7 +5,7 @@ import type { Faults } from '../faults.ts';
 import { ApiError } from '../http.ts';
 import { Journal } from '../journal.ts';
 import { KeyedCalls, keyedCallEntry } from '../keyed-calls.ts';
-import { type RenderedWebhook, WebhookSender, webhookEntry } from '../webhook-sender.ts';
+import { type RenderedWebhook, type WebhookPatience, WebhookSender, webhookEntry } from '../webhook-sender.ts';
 import {
   PAYMENT_EVENTS,
   refundedMinorOf,
@@ -40,7 +40,7 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** How long after another one the first webhook of `tok_disorder` comes. */
   readonly disorderMs: number;
-  readonly webhookPausesMs: { readonly first: number; readonly longest: number };
+  readonly webhookPausesMs: WebhookPatience;
   readonly render: (shape: string, event: PaymentEvent) => RenderedWebhook;
 }
 
@@ -62,8 +62,7 @@ export class PaymentLedger {
     this.calls = new KeyedCalls<LedgerEntry>(secret, faults, record);
     this.webhooks = new WebhookSender({
       secret,
-      firstPauseMs: webhookPausesMs.first,
-      longestPauseMs: webhookPausesMs.longest,
+      pausesMs: webhookPausesMs,
       logger,
       record,
       render: (shape, event) => render(shape, paymentEvent.parse(event)),
@@ -155,6 +154,8 @@ export class PaymentLedger {
       case 'endpoint':
       case 'delivery':
       case 'delivered':
+      case 'away':
+      case 'gone':
         this.webhooks.apply(it);
         return;
       default:

@@ -2,6 +2,7 @@ import type { Logger } from '../../platform/logger.ts';
 import { Faults } from '../faults.ts';
 import { type Answer, type Call, requireKey, routed, startHttp } from '../http.ts';
 import { ledgerMark, type Simulator } from '../simulator.ts';
+import type { WebhookPatience } from '../webhook-sender.ts';
 import { actionPage } from './action-page.ts';
 import { PaymentLedger } from './ledger.ts';
 import { restError, restRoutes, restWebhook } from './rest.ts';
@@ -25,7 +26,7 @@ export interface PaymentSimulatorOptions {
   /** How far the search in Stripe's shape runs behind. */
   readonly searchLagMs?: number;
   /** The pauses before a webhook that was not taken is sent again. */
-  readonly webhookPausesMs?: { readonly first: number; readonly longest: number };
+  readonly webhookPausesMs?: WebhookPatience;
   readonly logger: Logger;
 }
 
