@@ -87,6 +87,7 @@ export function addLogVerification({ builder }: SchemaKit): void {
     t.field({
       type: verification,
       audience: 'admin',
+      reads: 'nothing',
       description:
         'Walks a part of the log and compares it with its seals: what was changed, taken away or put in is found. `npx cartstream verify` walks all of it.',
       args: {
