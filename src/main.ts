@@ -124,6 +124,24 @@ program
   .action(async (file: string, options: unknown) => (await import('./cli/restore.ts')).restore(file, options));
 
 program
+  .command('export')
+  .description('Write the log, as it is stored, to a file of JSON lines. What is personal in it is encrypted.')
+  .argument('<file>', 'what is to be written, with gzip if it ends with .gz; - for standard output')
+  .option('--with-keys', 'and the keys that it is encrypted with: each is wrapped with the master key')
+  .addOption(endpoint())
+  .option('--token <token>', 'sent as the bearer token; it must be that of an admin')
+  .action(async (file: string, options: unknown) => (await import('./cli/export.ts')).exportStore(file, options));
+
+program
+  .command('import')
+  .description(
+    'Fill an empty store with a log. Without its keys, what is personal reads as forgotten. It is paused then.',
+  )
+  .argument('<file>', 'what npx cartstream export wrote')
+  .option('--forgotten <list>', 'who was forgotten since, and stays so (default: FORGOTTEN_FILE, if it is there)')
+  .action(async (file: string, options: unknown) => (await import('./cli/import.ts')).importStore(file, options));
+
+program
   .command('resume')
   .description('Let what is queued run again, after a restore.')
   .addOption(endpoint())

@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { readSettings } from '../config.ts';
 import { backUp } from '../eventsourcing/backup/backup.ts';
-import { STANDARD } from '../eventsourcing/backup/line-file.ts';
+import { expectNothingAt, STANDARD } from '../eventsourcing/backup/line-file.ts';
 import { counted } from './counted.ts';
 import { type Progress, showProgress } from './replay/progress.ts';
 import { withStoreToRead } from './store-to-read.ts';
@@ -12,6 +12,7 @@ import { withStoreToRead } from './store-to-read.ts';
  * @param given the options as they were typed
  */
 export async function backup(path: string, given: unknown): Promise<void> {
+  await expectNothingAt(path);
   process.once('SIGINT', () => process.exit(130));
   process.once('SIGTERM', () => process.exit(143));
   await withStoreToRead(readSettings(), given, async (database) => {

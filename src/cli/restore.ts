@@ -1,21 +1,19 @@
 import process from 'node:process';
 import { z } from 'zod';
-import { InvalidSettings, readSettings, type Settings } from '../config.ts';
+import { InvalidSettings, readSettings } from '../config.ts';
 import { contexts } from '../contexts/index.ts';
 import { BackupReader } from '../eventsourcing/backup/backup-format.ts';
-import { readForgotten } from '../eventsourcing/backup/forgotten-list.ts';
-import { BadFile } from '../eventsourcing/backup/line-file.ts';
 import { restoreBackup } from '../eventsourcing/backup/restore.ts';
 import type { Queries } from '../eventsourcing/backup/stored-tables.ts';
-import { KeyRing } from '../eventsourcing/keys/key-ring.ts';
-import { StorageCodec } from '../eventsourcing/log/codec.ts';
+import type { WentBack } from '../eventsourcing/backup/until.ts';
+import type { StorageCodec } from '../eventsourcing/log/codec.ts';
 import { ReadRows } from '../eventsourcing/projections/read-table.ts';
 import { openDatabase } from '../platform/database.ts';
-import { createLogger, type Logger } from '../platform/logger.ts';
-import { loadMasterKeys } from '../platform/master-key.ts';
+import { createLogger } from '../platform/logger.ts';
 import { counted } from './counted.ts';
-import { forgottenPath } from './forgotten.ts';
+import { knownOfProgram } from './known-of-program.ts';
 import { optionProblems } from './option-problems.ts';
+import { codecOver, forgottenFor, saidOf } from './refilled-store.ts';
 import { type Progress, showProgress } from './replay/progress.ts';
 import { letGoOfCheckpoint } from './verify/let-go.ts';
 
@@ -58,6 +56,7 @@ export async function restore(path: string, given: unknown): Promise<void> {
       path,
       forgotten: list?.forgotten ?? [],
       until: options.data.until,
+      known: knownOfProgram(settings),
       prepare: async (client) => void (await codecOver(client, settings, logger)),
       purge: async (client, subjects) => purge(client, await codecOver(client, settings, logger), subjects),
       onProgress(step, { done, total }) {
@@ -73,8 +72,8 @@ export async function restore(path: string, given: unknown): Promise<void> {
     const lines = [
       `The store is as it was at position ${position}, from a backup of ${header.createdAt}, in ${seconds} s.`,
       `Positions begin with ${epoch} now: clients start their live views anew.`,
-      list === undefined ? NO_LIST : saidOf(list, forgottenAgain),
-      ...(restored.wentBack?.said ?? []),
+      saidOf(list, forgottenAgain),
+      ...(restored.wentBack === undefined ? [] : wentBackText(restored.wentBack)),
       ...(await letGoOfCheckpoint(settings)),
       'What is queued waits, and nothing is sent or charged, until you have looked at it: npx cartstream resume.',
     ];
@@ -86,49 +85,22 @@ export async function restore(path: string, given: unknown): Promise<void> {
   process.exit();
 }
 
-const NO_LIST =
-  'There is no list of who was forgotten: whoever was forgotten after the backup can be read again. Forget them again, or ' +
-  'restore anew with --forgotten LIST (npx cartstream forgotten prints that of a store).';
-
-interface List {
-  readonly path: string;
-  readonly forgotten: NonNullable<ReturnType<typeof readForgotten>>['forgotten'];
-  readonly unreadable: number;
-}
-
-/** @throws {BadFile} the list that was named is not there, or is none */
-function forgottenFor(named: string | undefined, settings: Settings): List | undefined {
-  const path = named ?? forgottenPath(settings);
-  const list = readForgotten(path);
-  if (list === undefined) {
-    if (named === undefined) return undefined;
-    throw new BadFile(`There is no file ${named}.`);
-  }
-  if (list.forgotten.length === 0 && list.unreadable > 0)
-    throw new BadFile(`${path} is no list of who was forgotten: npx cartstream forgotten prints one.`);
-  return { path, ...list };
-}
-
-function saidOf({ path, forgotten, unreadable }: List, again: number): string {
-  const damaged = unreadable === 0 ? '' : ` ${counted(unreadable, 'line')} of it cannot be read: look at it.`;
-  const whom = `${counted(forgotten.length, 'person is', 'people are')} on the list ${path}`;
-  return `${whom}; ${again} of them were known to the backup, and nothing personal of them can be read.${damaged}`;
-}
-
-/** @throws {NoMasterKey} @throws {WrongMasterKey} */
-async function codecOver(client: Queries, settings: Settings, logger: Logger): Promise<StorageCodec | undefined> {
-  if (!(await KeyRing.isKeyed(client))) return undefined;
-  const { masterKey, otherMasterKeys } = loadMasterKeys(
-    {
-      fromEnvironment: settings.MASTER_KEY,
-      previous: settings.MASTER_KEY_PREVIOUS,
-      dataDir: settings.DATA_DIR,
-      isStoreKeyed: true,
-      isShared: settings.DATABASE_URL !== undefined,
-    },
-    logger,
-  );
-  return new StorageCodec(await KeyRing.open({ client, masterKey, otherMasterKeys, logger }));
+function wentBackText({ position, from, queued, dead, running, unanswered }: WentBack): string[] {
+  const again = [
+    queued > 0 &&
+      `${counted(queued, 'command')} that had not ended by then ${queued === 1 ? 'is' : 'are'} queued again`,
+    dead > 0 && `${dead} of them as dead letters, since what was secret in them is wiped`,
+    running > 0 && `${counted(running, 'command')} that a process ends ${running === 1 ? 'is' : 'are'} under way again`,
+  ].filter((it) => it !== false);
+  return [
+    `${counted(from - position, 'event')} after position ${position} ${from - position === 1 ? 'is' : 'are'} left out. Read tables are made anew when a server starts.`,
+    ...(again.length === 0 ? [] : [`${again.join('; ')}.`]),
+    ...(unanswered.length === 0
+      ? []
+      : [
+          `Submitted by then and run afterwards, so left out: ${unanswered.join(', ')}. Their senders may send them again.`,
+        ]),
+  ];
 }
 
 /** Takes out of the read tables what was personal: encrypted as it is, and the hashes that it was looked up by. */

@@ -72,10 +72,13 @@ async function overCopy(
   const copy = makeCopyFolder(folder);
   process.once('exit', copy.remove);
   try {
-    await ask(given, inUse, async (client) => {
-      const answer = await client.sendOnce(COPY, { folder: copy.name });
-      return parseAnswer(copied, answer);
-    });
+    const { copyStore } = await ask(given, inUse, async (client) =>
+      parseAnswer(copied, await client.sendOnce(COPY, { folder: copy.name })),
+    );
+    if (copyStore.pausedMs === null) {
+      throw new CannotAsk('The server that answered there has another store: name that of this DATA_DIR with --url.');
+    }
+    process.stderr.write(`The server copied its store for this: statements waited for ${copyStore.pausedMs} ms.\n`);
     copy.unlock();
     await over(await openDatabase({ engine: 'pglite', folder: copy.path }), work);
   } finally {

@@ -11,7 +11,7 @@ const ADMIN = 'For admins.';
 export function addStoreType({ builder }: SchemaKit): void {
   const store = builder.objectRef<StoreStanding>('Store').implement({
     description: 'All that is stored, as a whole.',
-    audience: 'staff',
+    audience: 'owner',
     fields: (t) => ({
       position: t.field({
         type: 'Position',
@@ -30,7 +30,7 @@ export function addStoreType({ builder }: SchemaKit): void {
   });
   const copy = builder.objectRef<{ readonly pausedMs: number | null }>('StoreCopy').implement({
     description: 'A copy of an embedded store.',
-    audience: 'staff',
+    audience: 'owner',
     fields: (t) => ({
       pausedMs: t.int({
         nullable: true,

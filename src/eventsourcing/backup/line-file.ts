@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream, rmSync } from 'node:fs';
-import { open, rename, stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { Readable, type Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
@@ -22,6 +22,33 @@ const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
 
 const footer = z.object({ end: z.literal(true), lines: z.number(), sha256: z.string() });
 
+/** @throws {BadFile} what is there is not to be written over */
+export async function expectNothingAt(path: string): Promise<void> {
+  if (path === STANDARD || (await stat(path).catch(() => undefined)) === undefined) return;
+  throw new BadFile(`${path} is there already: name another file, or remove that one.`);
+}
+
+/** What processes left behind that were killed while they wrote the same file. */
+async function removeHalves(path: string): Promise<void> {
+  const folder = dirname(path);
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter((it) => it.startsWith(`${basename(path)}.`))) {
+    const [, pid] = HALF.exec(name.slice(basename(path).length)) ?? [];
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(folder, name), { force: true });
+  }
+}
+
+const HALF = /^\.(\d+)\.[0-9a-f-]{36}\.part$/;
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
 /**
  * Writes lines of text to a file that is there whole, with a last line that has their number and checksum, or not at all:
  * until then it has another name. One that is there already stays.
@@ -36,15 +63,14 @@ export class LineWriter {
 
   /** @param isPacked with gzip @throws {BadFile} there is something at that path */
   static async create(path: string, isPacked: boolean): Promise<LineWriter> {
-    if (path !== STANDARD && (await stat(path).catch(() => undefined)) !== undefined) {
-      throw new BadFile(`${path} is there already: name another file, or remove that one.`);
-    }
+    await expectNothingAt(path);
+    if (path !== STANDARD) await removeHalves(path);
     return new LineWriter(path, isPacked);
   }
 
   private constructor(path: string, isPacked: boolean) {
     this.#path = path;
-    this.#aside = `${path}.${randomUUID()}.part`;
+    this.#aside = `${path}.${process.pid}.${randomUUID()}.part`;
     process.once('exit', this.#removeAside);
     const out = path === STANDARD ? process.stdout : createWriteStream(this.#aside, { flags: 'wx', mode: 0o600 });
     // Standard output is not ours to end.

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { type Database, inTransaction } from '../../platform/database.ts';
 import { appliedMigrations, knownMigrations, migrate } from '../../platform/migrations.ts';
 import type { BackupProgress } from './backup.ts';
@@ -7,8 +6,10 @@ import { type EmptyStore, expectEmpty, expectEmptyLocked } from './empty-store.t
 import { forgetAgain } from './forgotten-again.ts';
 import type { Forgotten } from './forgotten-list.ts';
 import { BadFile, sizeOf } from './line-file.ts';
+import { beginEpoch, pause } from './restored-store.ts';
 import { type Queries, quoted, type StoredTable, storedTables } from './stored-tables.ts';
-import { goBackTo, type Until } from './until.ts';
+import { goBackTo, type Until, type WentBack } from './until.ts';
+import type { KnownOfProgram } from './until-commands.ts';
 
 /** About so much is written in one statement. */
 const BATCH_CHARACTERS = 2 ** 20;
@@ -24,17 +25,7 @@ const NOBODY_IS_AT_WORK = [
   'UPDATE rebuilds SET owner = NULL, shadow = NULL',
   `UPDATE rebuilds SET status = 'RUNNING', position = 0, to_version = NULL, attempts = 0 WHERE is_under_way(rebuilds)`,
 ];
-/** Later than the one before, whatever the clock says: positions of a life of a store end with it. */
-export const NEW_EPOCH = `
-  UPDATE log_head
-  SET epoch = lpad(to_hex(greatest(
-    (extract(epoch FROM clock_timestamp()) * 1000)::bigint, ('x' || lpad(epoch, 16, '0'))::bit(64)::bigint + 1
-  )), 12, '0')
-  WHERE id = 1 RETURNING epoch, position::text`;
-export const PAUSE = 'UPDATE store_state SET paused_at = clock_timestamp(), pause_reason = $1 WHERE id = 1';
 const SET_SEQUENCE = 'SELECT setval($1::regclass, $2::text::bigint, $3::boolean)::text';
-
-export const headRow = z.tuple([z.object({ epoch: z.string(), position: z.coerce.number() })]);
 
 export interface RestoreSettings {
   readonly database: Database;
@@ -43,6 +34,7 @@ export interface RestoreSettings {
   readonly forgotten?: readonly Forgotten[];
   /** All that came after this is left out. */
   readonly until?: Until | undefined;
+  readonly known: KnownOfProgram;
   /** Called before anything is committed: what it throws leaves the store empty. */
   prepare?(client: Queries): Promise<void>;
   /** Takes out of the read tables what they have of those who were forgotten again. */
@@ -58,7 +50,7 @@ export interface Restored {
   /** How many of those who were forgotten could be read again by this backup. */
   readonly forgottenAgain: number;
   /** What became of what was under way, where the store went back to before the backup. */
-  readonly wentBack: Awaited<ReturnType<typeof goBackTo>> | undefined;
+  readonly wentBack: WentBack | undefined;
 }
 
 /**
@@ -86,12 +78,12 @@ export async function restoreBackup(settings: RestoreSettings): Promise<Restored
       await client.query(SET_SEQUENCE, `public.${quoted(name)}`, value, isCalled);
     }
     for (const sql of NOBODY_IS_AT_WORK) await client.query(sql);
-    const wentBack = until === undefined ? undefined : await goBackTo(client, until);
+    const wentBack = until === undefined ? undefined : await goBackTo(client, until, header, settings.known);
     const forgottenAgain = await forgetAgain(client, forgotten);
     await settings.prepare?.(client);
     if (isOfToday(header)) await settings.purge?.(client, subjects);
-    const [head] = headRow.parse(await client.query(NEW_EPOCH));
-    await client.query(PAUSE, `It was restored from a backup of ${header.createdAt}.`);
+    const head = await beginEpoch(client);
+    await pause(client, `It was restored from a backup of ${header.createdAt}.`);
     return { header, ...head, forgottenAgain, wentBack };
   });
   await migrate(database);
