@@ -163,6 +163,20 @@ describeEachStore('A store that goes back', (kind) => {
     await expect(wentBack({ at: new Date('2100-01-01T00:00:00Z') }, async () => {})).rejects.toThrow(tooFar);
   });
 
+  test('refuses to leave out what was archived', async () => {
+    const target = await kind.create();
+    const database = await openMigrated(target);
+    // As if the last event were in the archive: the log has a gap there.
+    const settings = { database, path: file, until: { position: point }, known };
+    const plant = 'CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$';
+    await database.log.query(plant);
+    await database.log.query(`CREATE TRIGGER swallowed BEFORE INSERT ON events FOR EACH ROW
+      WHEN (NEW.position = ${point + 1}) EXECUTE FUNCTION swallow()`);
+    await expect(restoreBackup(settings)).rejects.toThrow('were archived before this backup was made');
+    await database.close();
+    await target.remove();
+  });
+
   test('goes on from any point in the middle of a check-out', async () => {
     // At some of these the cart waits for its process, at others an answer is under way.
     const points = Array.from({ length: point - begun }, (_, index) => begun + index + 1).filter((it) => it % 3 === 0);

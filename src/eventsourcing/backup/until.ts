@@ -30,6 +30,16 @@ const INSTANT = `
     (SELECT recorded_at FROM events WHERE position = $1), (SELECT recorded_at FROM events WHERE position = $1 + 1) - interval '1 ms'
   )) * 1000)::bigint::text AS ms`;
 
+const AT_HAND = `
+  SELECT (SELECT count(*) FROM undone_events) = $2::bigint
+    AND ($1 = 0 OR EXISTS (SELECT FROM events WHERE position = $1))
+    AND NOT EXISTS (
+      SELECT FROM touched_streams AS t WHERE t.version > 0 AND NOT EXISTS (
+        SELECT FROM events AS e WHERE e.stream_id = t.stream_id AND e.version = t.version
+      )
+    ) AS "isAtHand"`;
+const atHandRow = z.tuple([z.object({ isAtHand: z.boolean() })]);
+
 /**
  * Takes a restored store back to a point before the end of its log, with all that is derived from it. Read tables are folded
  * anew once a server starts. What was queued at that point, and had not ended by then, is queued again.
@@ -61,14 +71,28 @@ export async function goBackTo(
   ]) {
     await client.query(sql);
   }
+  await expectAtHand(client, point, from);
   const commands = await takeCommandsBack(client, point, known);
   for (const sql of takeLogBack(point)) await client.query(sql);
   const present = new Set((await storedTables(client)).map(({ name }) => name));
   const readTables = known.readTables.filter((name) => present.has(name)).map(quoted);
   if (readTables.length > 0) await client.query(`TRUNCATE ${readTables.join(', ')}`);
   for (const sql of FOLD_ANEW) await client.query(sql);
+  // It looks again at what comes now in the place of what is left out.
+  if (present.has('archive_progress'))
+    await client.query(`UPDATE archive_progress SET position = least(position, ${position})`);
   if (present.has('log_seals')) await client.query(`DELETE FROM log_seals WHERE position > ${position}`);
   return { ...commands, position, from };
+}
+
+/** @throws {BadFile} some of what would be left out, or be the end of its stream, is in the archive */
+async function expectAtHand(client: Queries, { position }: Point, from: number): Promise<void> {
+  const [{ isAtHand }] = atHandRow.parse(await client.query(AT_HAND, position, from - position));
+  if (isAtHand) return;
+  throw new BadFile(
+    `Events of about position ${position} were archived before this backup was made: go back to a later point, or take a ` +
+      'backup that is older than that.',
+  );
 }
 
 async function pointOf(client: Queries, until: Until): Promise<Point> {
