@@ -61,6 +61,7 @@ const environment = z.object({
   AUDIT_READS_DAYS: integer(90, 1, 36_500),
   CART_ABANDONED_AFTER_S: integer(86_400, 1, 31_536_000),
   LEASE_S: integer(4, 1, 300),
+  ARCHIVE_AFTER_DAYS: integer(90, 0, 36_500),
   PAYMENT_LIMIT_S: integer(900, 1, 2_592_000),
   PAYMENT_RECONCILE_AFTER_S: integer(15, 1, 3_600),
   PAYMENT_PROVIDER: z.enum(['simulated', 'stripe'], 'must be simulated or stripe').default('simulated'),

@@ -165,6 +165,15 @@ program
   .action(async (options: unknown) => (await import('./cli/verify.ts')).verify(options));
 
 program
+  .command('archive')
+  .description('Move what ended long ago out of the tables that are worked on: it can still be read, and goes on.')
+  .option('--older-than <time>', 'what ended so long ago: 90d, 12h or 30m (default: ARCHIVE_AFTER_DAYS, 90 days)')
+  .option('--pause <ms>', 'how long others are left alone between two batches', '50')
+  .option('--url <url>', 'have the server do it whose GraphQL endpoint this is, not this process')
+  .option('--token <token>', 'sent as the bearer token; it must be that of an admin')
+  .action(async (options: unknown) => (await import('./cli/archive.ts')).archive(options));
+
+program
   .command('schema')
   .description('Print the GraphQL schema, sorted.')
   .action(async () => (await import('./cli/schema.ts')).printSchemaSorted());

@@ -7,12 +7,14 @@ export class CannotAsk extends Error {
   override readonly name = 'CannotAsk';
 }
 
+/** The address of a GraphQL endpoint. */
+export const endpointUrl = z
+  .url({ protocol: /^https?$/, abort: true, error: 'must be an address like http://127.0.0.1:4000/graphql' })
+  .refine((it) => new URL(it).username === '', 'must not have a name and password in it: use --token');
+
 /** The options of a command that works through the API. */
 export const endpointOptions = {
-  url: z
-    .url({ protocol: /^https?$/, abort: true, error: 'must be an address like http://127.0.0.1:4000/graphql' })
-    .refine((it) => new URL(it).username === '', 'must not have a name and password in it: use --token')
-    .prefault(() => urlOf(readAddress())),
+  url: endpointUrl.prefault(() => urlOf(readAddress())),
   token: z
     .string()
     .regex(/^[\w.-]+$/, 'must be a token, as npx cartstream token prints it')

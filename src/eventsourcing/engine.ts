@@ -1,3 +1,4 @@
+import { Archiver } from './archive/archiver.ts';
 import { forgottenIn } from './backup/forgotten-list.ts';
 import { StoreState } from './backup/store-state.ts';
 import { CommandExecutor } from './commands/command-executor.ts';
@@ -64,6 +65,7 @@ export class Engine {
   /** Seals the log, so that a change of it is found. */
   readonly sealer: Sealer;
   readonly verifier: LogVerifier;
+  readonly archiver: Archiver;
   readonly #views: ReadonlyMap<string, View<ProjectedRow>>;
   readonly #feeds: readonly LogFollower[];
   readonly #node: Node;
@@ -164,6 +166,7 @@ export class Engine {
     });
     const queue = new CommandQueue(database.log, codec, clock, () => this.#news.hear('queue'));
     const aggregates = [...settings.aggregates, ...processes.map(processAggregate)];
+    this.archiver = new Archiver({ database, aggregates, clock });
     this.timeTravel = new TimeTravel(log, new StreamHistory(database.log, log), aggregates);
     this.#snapshots = new Snapshots({ client: database.log, codec, aggregates, logger });
     const states = new StreamStates(log, this.#snapshots);

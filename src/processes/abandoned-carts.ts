@@ -98,6 +98,7 @@ export function abandonedCarts({
       streamOf: cartStreamOf,
       messageOf: cartMessage,
     },
+    endsWith: ['CartWatchEnded'],
     initialState: { status: 'unwatched', cartVersion: 0 },
     decide: (input, state, { now }) => decide(input, state, now, afterMs),
     evolve,

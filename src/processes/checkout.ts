@@ -69,6 +69,17 @@ export function checkout(settings: CheckoutSettings): ProcessManager<CheckoutSta
       if (message === undefined) throw new Error(`${event.type} is nothing that a checkout takes.`);
       return message;
     },
+    endsWith: [
+      'CheckoutRefused',
+      'CheckoutTimedOut',
+      'CheckoutStockLost',
+      'CheckoutCancelled',
+      'CheckoutOrderClosed',
+      'CheckoutCartReopened',
+      'CheckoutDelivered',
+      'CheckoutReturnRestocked',
+      'CheckoutRefunded',
+    ],
     initialState: { phase: 'not begun' },
     decide(input, state, context) {
       switch (input.kind) {

@@ -31,10 +31,16 @@ export function createProcesses(settings: ProcessSettings): readonly ProcessMana
   ];
 }
 
-/** What processes remember: the same whatever the settings. */
-export const processEvents: readonly EventDefinition[] = createProcesses({
+/** What of processes is the same whatever the settings. */
+const anyProcesses = createProcesses({
   cartAbandonedAfterMs: 0,
   paymentLimitMs: 0,
   reconcileAfterMs: 0,
   paymentProvider: '',
-}).flatMap((process) => process.events);
+});
+
+/** What processes remember: the same whatever the settings. */
+export const processEvents: readonly EventDefinition[] = anyProcesses.flatMap((process) => process.events);
+
+/** How instances of processes end: the same whatever the settings. */
+export const processEndings: readonly Pick<ProcessManager, 'endsWith'>[] = anyProcesses;

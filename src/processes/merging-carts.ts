@@ -55,6 +55,7 @@ export const mergingCarts: ProcessManager<MergeState, CartMessage, MergeEvent> =
     return 'mergeId' in message ? message.mergeId : undefined;
   },
   messageOf: cartMessage,
+  endsWith: ['CartMergeCompleted', 'CartMergeFailed', 'CartMergeUndone'],
   initialState: { step: 'not begun' },
   decide(input, state, context) {
     switch (input.kind) {

@@ -115,6 +115,7 @@ export function reconcilingPayments(
       return meaningOf(message) === undefined ? undefined : message.paymentId;
     },
     messageOf: paymentMessage,
+    endsWith: ['PaymentReconciliationEnded'],
     initialState: { status: 'settled' },
     decide(input, state, { now }) {
       switch (input.kind) {

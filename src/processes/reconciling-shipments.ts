@@ -73,6 +73,7 @@ export function reconcilingShipments({
     eventTypes: shipmentSourcesOf('ShipmentRequested', 'ShipmentDelivered', 'ShipmentCancelled'),
     instanceOf: (event) => shipmentMessage(event).shipmentId,
     messageOf: shipmentMessage,
+    endsWith: ['ShipmentReconciliationEnded'],
     initialState: { status: 'settled' },
     decide(input, state, { now }) {
       switch (input.kind) {

@@ -40,6 +40,7 @@ export const tellingCustomers: ProcessManager<TellingState, OrderMessage, Notice
   ),
   instanceOf: (event) => event.aggregateId,
   messageOf: orderMessage,
+  endsWith: ['OrderNoticeRequested'],
   initialState: { status: 'not placed' },
   decide(input, state) {
     if (input.kind !== 'message') return [];

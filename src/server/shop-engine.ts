@@ -1,7 +1,10 @@
 import { contexts } from '../contexts/index.ts';
+import { Archiver } from '../eventsourcing/archive/archiver.ts';
 import { Engine } from '../eventsourcing/engine.ts';
 import type { EngineSettings } from '../eventsourcing/engine-settings.ts';
-import { createProcesses, type ProcessSettings } from '../processes/index.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Database } from '../platform/database.ts';
+import { createProcesses, type ProcessSettings, processEndings } from '../processes/index.ts';
 import { type OutsideParties, performersWith } from './outside-parties.ts';
 
 export type ShopEngineSettings = Omit<ProcessSettings, 'paymentProvider'> & Pick<EngineSettings, 'leaseSeconds'>;
@@ -23,4 +26,10 @@ export function startShopEngine({ leaseSeconds, ...processes }: ShopEngineSettin
     performers: performersWith(outside),
     ...(leaseSeconds === undefined ? {} : { leaseSeconds }),
   });
+}
+
+/** Archives what has ended in a store, beside servers or without one. */
+export function shopArchiver(database: Database, clock: Clock): Archiver {
+  const aggregates = [...contexts.flatMap((context) => context.aggregates), ...processEndings];
+  return new Archiver({ database, aggregates, clock });
 }

@@ -21,6 +21,7 @@ const cart: Aggregate<CartState, CartCommand, CartEvent, CartFact> = {
   events: cartEvents,
   facts: { tables: { products: cartProductTable, coupons: couponTable } },
   snapshots: cartSnapshots,
+  endsWith: ['CartAbandoned', 'CartMerged', 'CartCheckedOut'],
 };
 
 const coupon: Aggregate<CouponState, CouponCommand, CouponEvent, never> = {

@@ -12,6 +12,7 @@ const notification: Aggregate<NotificationState, NotificationCommand, Notificati
   decider: notificationDecider,
   commands: notificationCommands,
   events: notificationEvents,
+  endsWith: ['NotificationSent', 'NotificationKept', 'NotificationFailed'],
   effectsOf: effectsOfNotification,
 };
 

@@ -1,6 +1,7 @@
 import type { ObjectRef } from '@pothos/core';
 import { z } from 'zod';
-import { type CommandFilter, type CommandRecord, keyOfCommand } from '../../eventsourcing/commands/command-records.ts';
+import type { CommandFilter } from '../../eventsourcing/commands/command-filter.ts';
+import { type CommandRecord, keyOfCommand } from '../../eventsourcing/commands/command-records.ts';
 import type { BuilderTypes } from '../../graphql/builder.ts';
 import { fault } from '../../graphql/faults.ts';
 import { parseGlobalId } from '../../graphql/global-id.ts';

@@ -65,6 +65,7 @@ const deadLetter: Aggregate<DeadLetterState, DeadLetterCommand, DeadLetterEvent,
   decider: deadLetterDecider,
   commands: [retryDeadLetter, dropDeadLetter],
   events: deadLetterEvents,
+  endsWith: ['DeadLetterRetried', 'DeadLetterDropped'],
   facts: deadLetterFacts,
   effectsOf: ({ type, data }) =>
     type === 'DeadLetterRetried'

@@ -1,6 +1,7 @@
 import type { RequestContext } from '../../graphql/context.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import type { SharedTypes } from '../shared-types.ts';
+import { addArchiveMutation } from './archive-mutation.ts';
 import { addCommandType } from './command-type.ts';
 import { addDeadLetterType } from './dead-letter-type.ts';
 import { addLogVerification } from './log-verification-type.ts';
@@ -18,6 +19,7 @@ export function declareOperationsSchema(kit: SchemaKit, shared: SharedTypes): vo
   addDeadLetterMutations(kit, addDeadLetterType(kit));
   addRetryDeadLetters(kit);
   addProcessType(kit, shared);
+  addArchiveMutation(kit);
   addProjectionMutations(kit, addProjectionType(kit));
   addStoreType(kit);
   addLogVerification(kit);

@@ -12,6 +12,7 @@ const order: Aggregate<OrderState, OrderCommand, OrderEvent> = {
   decider: orderDecider,
   commands: orderCommands,
   events: orderEvents,
+  endsWith: ['OrderDelivered', 'OrderCancelled', 'OrderItemsReturned', 'OrderRefunded'],
 };
 
 export const orderingContext: Context = {

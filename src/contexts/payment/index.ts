@@ -11,6 +11,14 @@ const payment: Aggregate<PaymentState, PaymentCommand, PaymentEvent> = {
   decider: paymentDecider,
   commands: paymentCommands,
   events: paymentEvents,
+  endsWith: [
+    'PaymentConfirmed',
+    'PaymentFailed',
+    'PaymentTimedOut',
+    'PaymentCancelled',
+    'PaymentVoided',
+    'PaymentRefunded',
+  ],
   effectsOf: (event, _state, { aggregateId }) => paymentEffectsOf(event, aggregateId),
 };
 

@@ -12,6 +12,7 @@ const shipment: Aggregate<ShipmentState, ShipmentCommand, ShipmentEvent> = {
   decider: shipmentDecider,
   commands: shipmentCommands,
   events: shipmentEvents,
+  endsWith: ['ShipmentDelivered', 'ShipmentCancelled'],
   effectsOf: (event, _state, { aggregateId }) => shipmentEffectsOf(event, aggregateId),
 };
 

@@ -67,6 +67,11 @@ export interface Aggregate<
   readonly facts?: ReadTable<Fact> | FactTables<Fact> | FactLoader<Fact>;
   /** Absent: never, as is right where streams stay short. */
   readonly snapshots?: SnapshotPolicy<State>;
+  /**
+   * Types of events that one of these comes to its end with: it is archived once its newest event is one of them and was
+   * long ago. It may go on all the same, as a delivered order does that is returned. Absent: it never ends.
+   */
+  readonly endsWith?: readonly Event['type'][];
   /** @param state after the event */
   effectsOf?(event: Event, state: State, context: EffectContext): readonly Effect[];
   /** What of a state is compared where somebody asks what changed; all of it, if it is left out. */

@@ -1,12 +1,22 @@
 import { z } from 'zod';
 import { isColumnText, isUuid } from '../../platform/column-values.ts';
 import type { SqlClient } from '../../platform/database.ts';
-import { Conditions, type KeysetOrder, type KeysetPage, keysetClauses } from '../../platform/keyset.ts';
+import { type KeysetPage, keysetClauses } from '../../platform/keyset.ts';
 import { ACTOR_KINDS, type Actor } from '../actor.ts';
+import { ArchivedCommands } from '../archive/archived-commands.ts';
 import type { Json } from '../json.ts';
 import type { Opening, StorageCodec } from '../log/codec.ts';
 import { column } from '../projections/read-table.ts';
 import { COMMAND_STATUSES, type CommandStatus } from './command.ts';
+import {
+  archivedConditionsOf,
+  archivedPart,
+  type CommandFilter,
+  conditionsOf,
+  isLookedUp,
+  orderOf,
+  partsOf,
+} from './command-filter.ts';
 import { type Rejection, storedRejection } from './rejection.ts';
 
 /** All that is known of a command that was accepted, as it stands. */
@@ -43,47 +53,12 @@ export interface CommandRecord {
   readonly issuer: { readonly type: string; readonly id: string } | null;
 }
 
-/** Which commands; all of what is given must hold. An empty list is what no command has. */
-export interface CommandFilter {
-  readonly status?: readonly CommandStatus[] | undefined;
-  readonly name?: readonly string[] | undefined;
-  readonly aggregateId?: string | undefined;
-  /** Also the command that this id was taken from. */
-  readonly correlationId?: string | undefined;
-  /** Sent by a customer or guest themselves. */
-  readonly sentBy?: { readonly kind: 'CUSTOMER' | 'GUEST'; readonly id: string } | undefined;
-  /** Submitted then or later. */
-  readonly from?: Date | undefined;
-  /** Submitted earlier. */
-  readonly to?: Date | undefined;
-}
-
 /** Where a command lies in a list, newest first. */
 export type CommandKey = readonly [submittedAt: Date, commandId: string];
 
 export function keyOfCommand({ submittedAt, commandId }: CommandRecord): CommandKey {
   return [submittedAt, commandId];
 }
-
-const ORDER: KeysetOrder = {
-  columns: [
-    { name: 'c.submitted_at', type: 'timestamptz' },
-    { name: 'c.command_id', type: 'uuid' },
-  ],
-  descending: true,
-};
-
-/**
- * What began with the same request is little, and sorted once it is found. Without statistics, which an embedded store
- * never has, the database would rather look for it among all commands, in their order.
- */
-const ORDER_OF_FEW: KeysetOrder = {
-  columns: [
-    { name: "(c.submitted_at + interval '0')", type: 'timestamptz' },
-    { name: 'c.command_id', type: 'uuid' },
-  ],
-  descending: true,
-};
 
 /** While a command runs from the queue, only the queue knows. */
 const COLUMNS = `
@@ -102,9 +77,6 @@ const OF_AGGREGATES = `
       ORDER BY commands.submitted_at LIMIT $2::int
     ) AS few
   ) AS c ${QUEUE} ORDER BY c.submitted_at, c.command_id`;
-
-const CLAIMED = 'FROM command_queue AS claimed WHERE claimed.command_id = c.command_id AND claimed.owner IS NOT NULL';
-const QUEUED = "c.status = 'QUEUED'";
 
 const recordRow = z
   .object({
@@ -152,17 +124,22 @@ const opening: Opening<CommandRecord> = {
 /** Reads every command that was accepted, whatever became of it. */
 export class CommandRecords {
   readonly #client: SqlClient;
+  readonly #archive: ArchivedCommands;
   readonly #codec: StorageCodec;
 
   constructor(client: SqlClient, codec: StorageCodec) {
     this.#client = client;
+    this.#archive = new ArchivedCommands(client);
     this.#codec = codec;
   }
 
   async find(ids: readonly string[]): Promise<Map<string, CommandRecord>> {
     const possible = ids.filter(isUuid);
     if (possible.length === 0) return new Map();
-    const records = await this.#parse(await this.#client.query(FIND, possible));
+    const rows = parseRecords(await this.#client.query(FIND, possible));
+    const found = new Set(rows.map(({ commandId }) => commandId));
+    const missing = possible.map((id) => id.toLowerCase()).filter((id) => !found.has(id));
+    const records = await this.#open([...rows, ...parseRecords(await this.#archive.find(missing))]);
     return new Map(records.map((it) => [it.commandId, it]));
   }
 
@@ -172,7 +149,8 @@ export class CommandRecords {
    */
   async inputOf(commandId: string): Promise<Json | undefined> {
     if (!isUuid(commandId)) return undefined;
-    const [record] = await this.#parse(await this.#client.query(FIND, [commandId]), { withSecrets: true });
+    const rows = parseRecords(await this.#client.query(FIND, [commandId]));
+    const [record] = await this.#open(rows, { withSecrets: true });
     return record?.input;
   }
 
@@ -181,23 +159,40 @@ export class CommandRecords {
     return this.#codec.withoutPersonal(name, input);
   }
 
-  /** One page, newest first. */
+  /**
+   * One page, newest first. Archived commands are among them where they can be looked up: by their aggregate, what they
+   * began with, or who sent them. Lists of all leave them out.
+   */
   async list(filter: CommandFilter, page: KeysetPage<CommandKey>): Promise<CommandRecord[]> {
     const conditions = conditionsOf(filter);
-    const order = keysetClauses(filter.correlationId === undefined ? ORDER : ORDER_OF_FEW, page, conditions);
+    const order = keysetClauses(orderOf(filter), page, conditions);
     const found = partsOf(filter).map(
       (part) => `(SELECT c.* FROM commands AS c ${conditions.where(...part)} ${order})`,
     );
     if (found.length === 0) return [];
     const sql = `SELECT ${COLUMNS} FROM (${found.join(' UNION ALL ')}) AS c ${QUEUE} ${order}`;
-    return this.#parse(await this.#client.query(sql, ...conditions.parameters));
+    const rows = parseRecords(await this.#client.query(sql, ...conditions.parameters));
+    if (!isLookedUp(filter)) return this.#open(rows);
+    const wanted = archivedConditionsOf(filter);
+    const clauses = keysetClauses(orderOf(filter), page, wanted);
+    const archived = parseRecords(await this.#archive.list(`${wanted.where()} ${clauses}`, wanted.parameters));
+    const all = oldestFirst([...rows, ...archived]);
+    return this.#open((page.inverted ? all : all.reverse()).slice(0, page.limit));
   }
 
   /** Commands for these aggregates, of each at most so many: oldest first. */
   async ofAggregates(aggregateIds: readonly string[], limitEach: number): Promise<CommandRecord[]> {
     const possible = aggregateIds.filter(isColumnText);
     if (possible.length === 0) return [];
-    return this.#parse(await this.#client.query(OF_AGGREGATES, possible, limitEach));
+    const rows = parseRecords(await this.#client.query(OF_AGGREGATES, possible, limitEach));
+    const archived = parseRecords(await this.#archive.ofAggregates(possible, limitEach));
+    const left = new Map(possible.map((id) => [id, limitEach]));
+    const first = oldestFirst([...archived, ...rows]).filter(({ aggregateId }) => {
+      const room = left.get(aggregateId) ?? 0;
+      left.set(aggregateId, room - 1);
+      return room > 0;
+    });
+    return this.#open(first);
   }
 
   /** How many there are. @returns null beyond a limit, where counting on would cost too much */
@@ -206,60 +201,24 @@ export class CommandRecords {
     const atMost = `LIMIT ${conditions.placeholder(limit + 1)}::int`;
     const found = partsOf(filter).map((part) => `(SELECT 1 FROM commands AS c ${conditions.where(...part)} ${atMost})`);
     if (found.length === 0) return 0;
+    if (isLookedUp(filter))
+      found.push(`(SELECT 1 FROM archived_commands AS c ${conditions.where(...archivedPart(filter))} ${atMost})`);
     const sql = `SELECT count(*)::int AS count FROM (${found.join(' UNION ALL ')}) AS found`;
     const [{ count }] = counted.parse(await this.#client.query(sql, ...conditions.parameters));
     return count > limit ? null : count;
   }
 
-  #parse(rows: readonly unknown[], { withSecrets = false } = {}): Promise<CommandRecord[]> {
-    return this.#codec.openAll(
-      rows.map((row) => recordRow.parse(row)),
-      opening,
-      { withSecrets },
-    );
+  #open(records: readonly CommandRecord[], { withSecrets = false } = {}): Promise<CommandRecord[]> {
+    return this.#codec.openAll([...records], opening, { withSecrets });
   }
 }
 
-function conditionsOf({ name, aggregateId, correlationId, sentBy, from, to }: CommandFilter): Conditions {
-  const conditions = new Conditions();
-  if (sentBy !== undefined) {
-    // The kinds stand in the text, since there is an index of these alone; no other is in it.
-    const kind = sentBy.kind === 'GUEST' ? "c.actor_kind = 'GUEST'" : "c.actor_kind = 'CUSTOMER'";
-    if (isColumnText(sentBy.id)) conditions.add((at) => `(${kind} AND c.actor_id = ${at}::text)`, sentBy.id);
-    else conditions.addNever();
-  }
-  if (name !== undefined) conditions.add((at) => `c.name = ANY (${at}::text[])`, name.filter(isColumnText));
-  if (aggregateId !== undefined) {
-    if (isColumnText(aggregateId)) conditions.add((at) => `c.aggregate_id = ${at}::text`, aggregateId);
-    else conditions.addNever();
-  }
-  if (correlationId !== undefined) {
-    // The first of a correlation has its own id as the correlation's; the index has only the others.
-    const either = (at: string) =>
-      `(c.command_id = ${at}::uuid OR (c.correlation_id = ${at}::uuid AND c.correlation_id <> c.command_id))`;
-    if (isUuid(correlationId)) conditions.add(either, correlationId);
-    else conditions.addNever();
-  }
-  if (from !== undefined) conditions.add((at) => `c.submitted_at >= ${at}::timestamptz`, from);
-  if (to !== undefined) conditions.add((at) => `c.submitted_at < ${at}::timestamptz`, to);
-  return conditions;
+function parseRecords(rows: readonly unknown[]): CommandRecord[] {
+  return rows.map((row) => recordRow.parse(row));
 }
 
-/**
- * The conditions of each part that the wanted commands are put together from: one for each status, so that each part can
- * be read in order from the index of statuses. The statuses stand in the text, since that index has not all of them.
- */
-function partsOf({ status }: CommandFilter): string[][] {
-  if (status === undefined) return [[]];
-  return COMMAND_STATUSES.filter((it) => status.includes(it)).flatMap((it) => {
-    switch (it) {
-      case 'QUEUED':
-        return [[QUEUED, `NOT EXISTS (SELECT ${CLAIMED})`]];
-      case 'RUNNING':
-        // One that a process concludes, or one that a node has claimed.
-        return [["c.status = 'RUNNING'"], [QUEUED, `EXISTS (SELECT ${CLAIMED})`]];
-      default:
-        return [[`c.status = '${it}'`]];
-    }
-  });
+/** Each once: what is archived meanwhile is read twice. */
+function oldestFirst(records: readonly CommandRecord[]): CommandRecord[] {
+  const each = [...new Map(records.map((it) => [it.commandId, it])).values()];
+  return each.sort((a, b) => a.submittedAt.getTime() - b.submittedAt.getTime() || (a.commandId < b.commandId ? -1 : 1));
 }

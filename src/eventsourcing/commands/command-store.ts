@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { SqlClient } from '../../platform/database.ts';
+import { ArchivedCommands } from '../archive/archived-commands.ts';
 import { column } from '../projections/read-table.ts';
 import { COMMAND_STATUSES, type CommandOutcome, type CommandStatus } from './command.ts';
 import { commandIdReused, type Rejection, storedRejection } from './rejection.ts';
@@ -38,16 +39,23 @@ const storedCommand = z.object({
 /** Every command that was accepted, by its id. They are written by the append that they belong to. */
 export class CommandStore {
   readonly #client: SqlClient;
+  readonly #archive: ArchivedCommands;
 
   constructor(client: SqlClient) {
     this.#client = client;
+    this.#archive = new ArchivedCommands(client);
   }
 
   async find(commandIds: readonly string[]): Promise<Map<string, StoredCommand>> {
     if (commandIds.length === 0) return new Map();
-    const rows = await this.#client.query(FIND, commandIds);
-    return new Map(rows.map((row) => storedCommand.parse(row)).map((it) => [it.commandId, it]));
+    const found = byId(await this.#client.query(FIND, commandIds));
+    const missing = commandIds.filter((commandId) => !found.has(commandId));
+    return missing.length === 0 ? found : new Map([...found, ...byId(await this.#archive.find(missing))]);
   }
+}
+
+function byId(rows: readonly unknown[]): Map<string, StoredCommand> {
+  return new Map(rows.map((row) => storedCommand.parse(row)).map((it) => [it.commandId, it]));
 }
 
 /**

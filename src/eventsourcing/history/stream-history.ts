@@ -1,28 +1,18 @@
 import { z } from 'zod';
 import type { SqlClient } from '../../platform/database.ts';
 import type { RecordedEvent } from '../log/event.ts';
-import { EVENT_COLUMNS, type EventLog } from '../log/event-log.ts';
+import type { EventLog } from '../log/event-log.ts';
+import { EventReads } from '../log/event-reads.ts';
 import { column } from '../projections/read-table.ts';
 
-// Positions of one stream grow with its versions: so its newest event by a position is found in as many look-ups of its
-// index as the number of its events has binary digits.
-const VERSIONS_AT = `
-  WITH RECURSIVE search AS (
-    SELECT id AS stream_id, 0 AS low, version AS high FROM streams WHERE id = ANY ($1::text[])
-    UNION ALL
-    SELECT step.stream_id,
-      CASE WHEN event.position <= $2::bigint THEN middle ELSE low END,
-      CASE WHEN event.position <= $2::bigint THEN high ELSE middle - 1 END
-    FROM (SELECT stream_id, low, high, (low + high + 1) / 2 AS middle FROM search WHERE low < high) AS step
-    CROSS JOIN LATERAL (
-      SELECT position FROM events WHERE events.stream_id = step.stream_id AND events.version = step.middle OFFSET 0
-    ) AS event
-  )
-  SELECT stream_id AS "streamId", low AS version FROM search WHERE low = high`;
-const POSITION_OF = 'SELECT position FROM events WHERE stream_id = $1 AND version = $2::int';
+/** `stream_version_at` looks for it by key: see the migration. */
+const VERSIONS_AT = `SELECT id AS "streamId", stream_version_at(id, $2::bigint) AS version
+  FROM streams WHERE id = ANY ($1::text[])`;
+// In one statement: an event that is just being archived is in either place.
+const POSITION_OF = `SELECT position FROM events WHERE stream_id = $1 AND version = $2::int
+  UNION ALL SELECT positions[$2::int] FROM archived_streams
+  WHERE stream_id = $1 AND cardinality(positions) >= $2::int`;
 const NEWEST = 'SELECT version FROM streams WHERE id = $1';
-const READ = `SELECT ${EVENT_COLUMNS} FROM events
-  WHERE stream_id = $1 AND version > $2::int AND version <= $3::int ORDER BY version`;
 
 const versionRows = z.array(z.object({ streamId: z.string(), version: z.number() }));
 const positionRows = z.array(z.object({ position: column.safeInt() }));
@@ -37,10 +27,12 @@ const PAGE = 1_000;
 export class StreamHistory {
   readonly #client: SqlClient;
   readonly #log: EventLog;
+  readonly #reads: EventReads;
 
   constructor(client: SqlClient, log: EventLog) {
     this.#client = client;
     this.#log = log;
+    this.#reads = new EventReads(client);
   }
 
   /** How many events each stream had by a position; of one that there is not, nothing. */
@@ -65,7 +57,7 @@ export class StreamHistory {
 
   /** Events of a stream after a version, up to and with another, in order, all at once. */
   async read(streamId: string, after: number, upTo: number): Promise<RecordedEvent[]> {
-    return this.#log.parse(await this.#client.query(READ, streamId, after, upTo));
+    return this.#log.open(await this.#reads.versions(streamId, after, upTo));
   }
 
   /** The same, read page by page. */

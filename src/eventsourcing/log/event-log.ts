@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { SqlClient } from '../../platform/database.ts';
-import { ACTOR_KINDS } from '../actor.ts';
 import type { Json } from '../json.ts';
 import { STORE_SUBJECT, type SubjectKeys } from '../keys/subject-key.ts';
 import { column } from '../projections/read-table.ts';
@@ -8,31 +7,14 @@ import { shortCommand, shortWork } from './append-format.ts';
 import type { AppendedUnit, AppendUnit, NewCommandRecord, NewEvent } from './append-unit.ts';
 import { NO_KEYS, type Opening, type StorageCodec } from './codec.ts';
 import type { EventDefinition, RecordedEvent } from './event.ts';
+import { EventReads } from './event-reads.ts';
+import type { EventRow } from './event-row.ts';
 import { EventShapes } from './event-shapes.ts';
 import { positionAt } from './log-instants.ts';
 import { streamIdOf } from './stream-id.ts';
 
 const APPEND = 'SELECT * FROM append_to_log($1::jsonb, $2::jsonb, $3::jsonb, $4::timestamptz, $5::jsonb, $6::text[])';
 
-/** What a query must select of `events` for `EventLog.parse`. */
-export const EVENT_COLUMNS = `position, event_id AS "eventId", stream_id AS "streamId", aggregate_type AS "aggregateType",
-  aggregate_id AS "aggregateId", version, type, schema_version AS "schemaVersion", data, actor_kind AS "actorKind",
-  actor_id AS "actorId", command_id AS "commandId", correlation_id AS "correlationId", causation_id AS "causationId",
-  recorded_at AS "recordedAt"`;
-const READ_AFTER = `SELECT ${EVENT_COLUMNS} FROM events WHERE position > $1 ORDER BY position LIMIT $2`;
-const READ_STREAMS = `SELECT ${EVENT_COLUMNS} FROM events WHERE stream_id = ANY ($1::text[]) AND version > $2 ORDER BY stream_id, version LIMIT $3`;
-// The upper bound says to the planner that few are wanted: of a stream that is most of the log, it would read all of it.
-const READ_STREAMS_AFTER = `SELECT newer.* FROM unnest($1::text[], $2::int[]) AS known(stream_id, version) CROSS JOIN LATERAL (
-  SELECT ${EVENT_COLUMNS} FROM events
-  WHERE events.stream_id = known.stream_id AND events.version > known.version AND events.version <= 2147483647
-  ORDER BY events.version LIMIT $3) AS newer`;
-// Newest first, so that it costs what it returns however long the stream is.
-const READ_STREAM_BACK = `SELECT ${EVENT_COLUMNS} FROM events WHERE stream_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3`;
-const READ_RANGE = `SELECT ${EVENT_COLUMNS} FROM events WHERE position >= $1 AND position < $2 ORDER BY position`;
-const READ_AT = `SELECT ${EVENT_COLUMNS} FROM events WHERE position = ANY ($1::bigint[]) ORDER BY position`;
-const READ_NEWEST = `SELECT newest.* FROM unnest($1::text[]) AS wanted(stream_id) CROSS JOIN LATERAL (
-  SELECT ${EVENT_COLUMNS} FROM events WHERE events.stream_id = wanted.stream_id AND type = ANY ($2::text[])
-  ORDER BY version DESC LIMIT 1) AS newest`;
 const HEAD = 'SELECT epoch, position FROM log_head WHERE id = 1';
 
 const appendResult = z.tuple([
@@ -47,35 +29,18 @@ const appendResult = z.tuple([
   }),
 ]);
 const headResult = z.tuple([z.object({ epoch: z.string(), position: column.safeInt() })]);
-const eventRow = z
-  .object({
-    position: column.safeInt(),
-    eventId: z.string(),
-    streamId: z.string(),
-    aggregateType: z.string(),
-    aggregateId: z.string(),
-    version: z.number(),
-    type: z.string(),
-    schemaVersion: z.number(),
-    data: z.unknown(),
-    actorKind: z.enum(ACTOR_KINDS),
-    actorId: z.string().nullable(),
-    commandId: z.string().nullable(),
-    correlationId: z.string(),
-    causationId: z.string().nullable(),
-    recordedAt: z.date(),
-  })
-  .transform(({ actorKind, actorId, ...event }) => ({ ...event, actor: { kind: actorKind, id: actorId } }));
 
 /** The append-only log of all events, in one order. */
 export class EventLog {
   readonly #client: SqlClient;
+  readonly #reads: EventReads;
   readonly #codec: StorageCodec;
   readonly #shapes: EventShapes;
   readonly #opening: Opening<RecordedEvent>;
 
   constructor(client: SqlClient, codec: StorageCodec, definitions: readonly EventDefinition[]) {
     this.#client = client;
+    this.#reads = new EventReads(client);
     this.#codec = codec;
     this.#shapes = new EventShapes(definitions, codec);
     this.#opening = {
@@ -140,22 +105,22 @@ export class EventLog {
 
   /** Events after a position, in order. */
   async readAfter(position: number, limit: number): Promise<RecordedEvent[]> {
-    return this.parse(await this.#client.query(READ_AFTER, position, limit));
+    return this.open(await this.#reads.after(position, limit));
   }
 
   /** So many events in a row. */
   async readRange(firstPosition: number, count: number): Promise<RecordedEvent[]> {
-    return this.parse(await this.#client.query(READ_RANGE, firstPosition, firstPosition + count));
+    return this.open(await this.#reads.range(firstPosition, count));
   }
 
   /** The events at these positions, in order. */
   async readAt(positions: readonly number[]): Promise<RecordedEvent[]> {
-    return positions.length === 0 ? [] : this.parse(await this.#client.query(READ_AT, positions));
+    return this.open(await this.#reads.at(positions));
   }
 
   /** The newest event of each stream that is of one of these types. */
   async readNewest(streamIds: readonly string[], types: readonly string[]): Promise<RecordedEvent[]> {
-    return streamIds.length === 0 ? [] : this.parse(await this.#client.query(READ_NEWEST, streamIds, types));
+    return this.open(await this.#reads.newest(streamIds, types));
   }
 
   /** Events of some streams after a version of each, stream by stream, in order; all, or the first so many. */
@@ -164,15 +129,12 @@ export class EventLog {
     afterVersion = 0,
     limit: number | null = null,
   ): Promise<RecordedEvent[]> {
-    if (streamIds.length === 0) return [];
-    return this.parse(await this.#client.query(READ_STREAMS, streamIds, afterVersion, limit));
+    return this.open(await this.#reads.streams(streamIds, afterVersion, limit));
   }
 
   /** Events of some streams, each after a version of its own, in order within each; of each at most so many. */
   async readStreamsAfter(versions: ReadonlyMap<string, number>, limitEach: number): Promise<RecordedEvent[]> {
-    if (versions.size === 0) return [];
-    const known = [[...versions.keys()], [...versions.values()]];
-    return this.parse(await this.#client.query(READ_STREAMS_AFTER, ...known, limitEach));
+    return this.open(await this.#reads.streamsAfter(versions, limitEach));
   }
 
   /**
@@ -185,23 +147,13 @@ export class EventLog {
     upTo: number,
     page = 500,
   ): Promise<RecordedEvent[]> {
-    const found = await Promise.all(streamIds.map((streamId) => this.#readBack(streamId, after, page)));
-    return found
-      .flat()
-      .filter((event) => event.position <= upTo)
-      .sort((a, b) => a.position - b.position);
-  }
-
-  async #readBack(streamId: string, after: number, page: number): Promise<RecordedEvent[]> {
-    const found: RecordedEvent[] = [];
-    let below = 2 ** 31 - 1;
-    for (;;) {
-      const events = await this.parse(await this.#client.query(READ_STREAM_BACK, streamId, below, page));
-      const newer = events.filter((event) => event.position > after);
-      found.push(...newer);
-      if (newer.length < page) return found;
-      below = newer.at(-1)?.version ?? 0;
-    }
+    const found = await Promise.all(streamIds.map((streamId) => this.#reads.streamSince(streamId, after, page)));
+    return this.open(
+      found
+        .flat()
+        .filter((event) => event.position <= upTo)
+        .sort((a, b) => a.position - b.position),
+    );
   }
 
   /** The last position that was given at an instant or before: 0 before the first event; for a future instant, the newest. */
@@ -269,15 +221,12 @@ export class EventLog {
   }
 
   /**
-   * The one way of stored events into the program, for the rows of any query that selects `EVENT_COLUMNS`: opened, then
-   * upcast. What this program does not know is among them, marked as `unreadable`.
+   * The one way of stored events into the program, wherever they were read: opened, then upcast. What this program does
+   * not know is among them, marked as `unreadable`.
    * @throws what the driver throws where the database is away while keys are read
    */
-  async parse(rows: readonly unknown[]): Promise<RecordedEvent[]> {
-    const opened = await this.#codec.openAll<RecordedEvent>(
-      rows.map((row) => eventRow.parse(row)),
-      this.#opening,
-    );
+  async open(rows: readonly EventRow[]): Promise<RecordedEvent[]> {
+    const opened = await this.#codec.openAll<RecordedEvent>([...rows], this.#opening);
     return opened.map((event) => this.#shapes.today(event));
   }
 }

@@ -70,6 +70,15 @@ function waysTo(correlationId: string | undefined, streams: readonly string[] | 
   return [streams === undefined ? { kind: 'log' } : { kind: 'streams', ids: streams }];
 }
 
+/** Where the events of a command are that began what has its id for a correlation; the command may be archived. */
+export const OWN_EVENTS = ownEvents('$1');
+
+function ownEvents(id: string): string {
+  const own = `command_id = ${id}::uuid AND correlation_id = ${id}::uuid AND event_count > 0`;
+  return `SELECT first_position AS first, event_count AS number FROM commands WHERE ${own}
+    UNION ALL SELECT first_position, event_count FROM archived_commands WHERE ${own}`;
+}
+
 /**
  * Adds what leads along a way.
  * @returns the lanes, one row each, that events are looked for in; and the column that is in order of position in a lane
@@ -91,9 +100,7 @@ export function clausesOf(way: Way, { after, before }: PositionRange, conditions
     case 'own': {
       const id = conditions.placeholder(way.correlationId);
       conditions.add(() => 'position >= lane.first AND position < lane.first + lane.number');
-      const lanes = `(SELECT first_position AS first, event_count AS number FROM commands
-        WHERE command_id = ${id}::uuid AND correlation_id = ${id}::uuid AND event_count > 0) AS lane`;
-      return { lanes, order: 'position' };
+      return { lanes: `(${ownEvents(id)}) AS lane`, order: 'position' };
     }
     case 'caused':
       conditions.add((at) => `correlation_id = ${at}::uuid AND correlation_id <> command_id`, way.correlationId);

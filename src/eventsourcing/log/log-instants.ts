@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { withinYears } from '../../platform/column-values.ts';
 import type { SqlClient } from '../../platform/database.ts';
+import { ArchivedEvents } from '../archive/archived-events.ts';
 import { column } from '../projections/read-table.ts';
 
-/** `position_at` looks for it by key: see the migration. */
-const POSITION_AT = 'SELECT position_at($1::timestamptz) AS position';
-const positionRow = z.tuple([z.object({ position: column.safeInt() })]);
+/** `positions_around` looks for it by key: see the migration. */
+const AROUND = 'SELECT before, after FROM positions_around($1::timestamptz)';
+const aroundRow = z.tuple([z.object({ before: column.safeInt(), after: column.safeInt().nullable() })]);
 
 /**
  * The last position that was given at an instant or before. `recordedAt` never decreases as positions grow, so the events
@@ -13,6 +14,9 @@ const positionRow = z.tuple([z.object({ position: column.safeInt() })]);
  * @returns 0 before the first event; the newest position for an instant in the future
  */
 export async function positionAt(client: SqlClient, at: Date): Promise<number> {
-  const [{ position }] = positionRow.parse(await client.query(POSITION_AT, withinYears(at)));
-  return position;
+  const instant = withinYears(at);
+  const [{ before, after }] = aroundRow.parse(await client.query(AROUND, instant));
+  // What lies between two events that are not archived is.
+  if (after === null || after === before + 1) return before;
+  return (await new ArchivedEvents(client).lastAt(instant, { after: before, upTo: after - 1 })) ?? before;
 }

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { SqlClient } from '../../platform/database.ts';
+import { ArchivedEvents } from '../archive/archived-events.ts';
 import { column } from '../projections/read-table.ts';
+import { positionOfLine } from './event-row.ts';
 
 /**
  * SQL: a row of `events` as JSON, with nothing opened, upcast or left out. The same on every engine and in every session:
@@ -26,20 +28,6 @@ export function insertStoredLines(lines: string): string {
     FROM (SELECT line::jsonb AS it FROM unnest(${lines}::text[]) AS line) AS given`;
 }
 
-const members = z.custom<readonly unknown[]>(Array.isArray);
-
-/** What `STORED_JSON` made, as `EventLog.parse` takes it. */
-export function storedRow(json: unknown): unknown {
-  const [position, eventId, streamId, aggregateType, aggregateId, version, type, schemaVersion, data, ...rest] =
-    members.parse(json);
-  const [actorKind, actorId, commandId, correlationId, causationId, recordedAt] = rest;
-  return {
-    ...{ position, eventId, streamId, aggregateType, aggregateId, version, type, schemaVersion, data },
-    ...{ actorKind, actorId, commandId, correlationId, causationId },
-    recordedAt: new Date(Number(recordedAt)),
-  };
-}
-
 /** An event as it is stored. */
 export interface StoredEvent {
   readonly position: number;
@@ -47,19 +35,48 @@ export interface StoredEvent {
   readonly line: string;
 }
 
-const READ_AFTER = `SELECT position, ${STORED_LINE} AS line FROM events WHERE position > $1 ORDER BY position LIMIT $2`;
-const storedEvents = z.array(z.object({ position: column.safeInt(), line: z.string() }));
+// The newest event of all is never archived: seen in the same statement, it tells whether there is more.
+const READ_AFTER = `SELECT newest.newest, found.* FROM (SELECT coalesce(max(position), 0) AS newest FROM events) AS newest
+  LEFT JOIN LATERAL (
+    SELECT position, ${STORED_LINE} AS line FROM events WHERE position > $1 AND position <= $2 ORDER BY position
+  ) AS found ON true`;
+const foundRows = z
+  .array(z.object({ newest: column.safeInt(), position: column.safeInt().nullable(), line: z.string().nullable() }))
+  .min(1);
 
 /** Reads the log as it is stored, wherever its events are kept: for whoever hashes it, copies it, or hands it on. */
 export class StoredEvents {
   readonly #client: SqlClient;
+  readonly #archive: ArchivedEvents;
 
   constructor(client: SqlClient) {
     this.#client = client;
+    this.#archive = new ArchivedEvents(client);
   }
 
-  /** The next events after a position, in order. */
+  /** The next events after a position, in order; fewer than are asked for only where there are no more. */
   async readAfter(position: number, limit: number): Promise<StoredEvent[]> {
-    return storedEvents.parse(await this.#client.query(READ_AFTER, position, limit));
+    const found: StoredEvent[] = [];
+    for (let after = position; ; ) {
+      const upTo = after + limit - found.length;
+      const rows = foundRows.parse(await this.#client.query(READ_AFTER, after, upTo));
+      const stored = rows.flatMap((row) =>
+        row.position === null ? [] : { position: row.position, line: row.line ?? '' },
+      );
+      const newest = rows[0]?.newest ?? 0;
+      found.push(...(await this.#withArchived(stored, after, Math.min(newest, upTo))));
+      if (found.length >= limit || newest <= upTo) return found;
+      after = upTo;
+    }
+  }
+
+  async #withArchived(stored: readonly StoredEvent[], after: number, upTo: number): Promise<readonly StoredEvent[]> {
+    if (stored.length >= upTo - after) return stored;
+    // What is moved in between is read twice.
+    const lines = new Map(stored.map(({ position, line }) => [position, line]));
+    for await (const some of this.#archive.lines({ after, upTo })) {
+      for (const line of some) lines.set(positionOfLine(line), line);
+    }
+    return [...lines].map(([position, line]) => ({ position, line })).sort((a, b) => a.position - b.position);
   }
 }

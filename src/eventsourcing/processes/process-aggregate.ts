@@ -59,6 +59,7 @@ export function processAggregate(process: ProcessManager): Aggregate {
     type: name,
     commands,
     events: process.events,
+    ...(process.endsWith === undefined ? {} : { endsWith: process.endsWith }),
     facts: eventFacts(process.latest?.eventTypes ?? []),
     decider: {
       initialState: process.initialState,

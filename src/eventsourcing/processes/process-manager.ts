@@ -73,6 +73,8 @@ export interface ProcessManager<State = unknown, Message = unknown, Event extend
     streamOf(instanceId: string): string;
     messageOf(event: RecordedEvent): Message;
   };
+  /** Types of events that an instance comes to its end with, as those of an aggregate: then it is archived one day. */
+  readonly endsWith?: readonly Event['type'][];
   readonly initialState: State;
   decide(input: ProcessInput<Message>, state: State, context: ProcessContext): readonly Event[];
   evolve(state: State, event: Event): State;

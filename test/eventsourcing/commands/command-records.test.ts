@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { COMMAND_STATUSES, type CommandStatus } from '../../../src/eventsourcing/commands/command.ts';
+import type { CommandFilter } from '../../../src/eventsourcing/commands/command-filter.ts';
 import {
-  type CommandFilter,
   type CommandKey,
   type CommandRecord,
   CommandRecords,

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { ACTOR_KINDS } from '../actor.ts';
+import { column } from '../projections/read-table.ts';
+import type { RecordedEvent } from './event.ts';
+
+/** What a query must select of `events` for `parseEventRows`. */
+export const EVENT_COLUMNS = `position, event_id AS "eventId", stream_id AS "streamId", aggregate_type AS "aggregateType",
+  aggregate_id AS "aggregateId", version, type, schema_version AS "schemaVersion", data, actor_kind AS "actorKind",
+  actor_id AS "actorId", command_id AS "commandId", correlation_id AS "correlationId", causation_id AS "causationId",
+  recorded_at AS "recordedAt"`;
+
+/** An event as it is stored: nothing of it is opened or upcast yet. */
+export type EventRow = Omit<RecordedEvent, 'unreadable'>;
+
+const eventRow = z
+  .object({
+    position: column.safeInt(),
+    eventId: z.string(),
+    streamId: z.string(),
+    aggregateType: z.string(),
+    aggregateId: z.string(),
+    version: z.number(),
+    type: z.string(),
+    schemaVersion: z.number(),
+    data: z.unknown(),
+    actorKind: z.enum(ACTOR_KINDS),
+    actorId: z.string().nullable(),
+    commandId: z.string().nullable(),
+    correlationId: z.string(),
+    causationId: z.string().nullable(),
+    recordedAt: z.date(),
+  })
+  .transform(({ actorKind, actorId, ...event }): EventRow => ({ ...event, actor: { kind: actorKind, id: actorId } }));
+
+/** The rows of any query that selects `EVENT_COLUMNS`. */
+export function parseEventRows(rows: readonly unknown[]): EventRow[] {
+  return rows.map((row) => eventRow.parse(row));
+}
+
+const members = z.custom<readonly unknown[]>(Array.isArray);
+
+/** An event from what `STORED_JSON` made of it. */
+export function parseStoredJson(json: unknown): EventRow {
+  const [position, eventId, streamId, aggregateType, aggregateId, version, type, schemaVersion, data, ...rest] =
+    members.parse(json);
+  const [actorKind, actorId, commandId, correlationId, causationId, recordedAt] = rest;
+  return eventRow.parse({
+    ...{ position, eventId, streamId, aggregateType, aggregateId, version, type, schemaVersion, data },
+    ...{ actorKind, actorId, commandId, correlationId, causationId },
+    recordedAt: new Date(Number(recordedAt)),
+  });
+}
+
+/** An event from its line, as `STORED_LINE` makes it. */
+export function parseStoredLine(line: string): EventRow {
+  return parseStoredJson(JSON.parse(line));
+}
+
+/** The position that a line begins with. */
+export function positionOfLine(line: string): number {
+  return Number(line.slice(1, line.indexOf(',')));
+}
+
+/** The same rows, each once, in order of position. What is moved while it is read is seen twice. */
+export function inOrderOfPosition(rows: readonly EventRow[]): EventRow[] {
+  return [...new Map(rows.map((row) => [row.position, row])).values()].sort((a, b) => a.position - b.position);
+}
