@@ -1,5 +1,5 @@
 import { isAudience } from '../../eventsourcing/actor.ts';
-import { ArchiveContended, type ArchivedBatch } from '../../eventsourcing/archive/archiver.ts';
+import type { ArchivedBatch } from '../../eventsourcing/archive/archiver.ts';
 import { fault } from '../../graphql/faults.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 
@@ -58,12 +58,7 @@ export function addArchiveMutation({ builder }: SchemaKit): void {
       args: { input: t.arg({ type: input, required: true, description: 'What to do.' }) },
       resolve: async (_root, { input: { before } }, { engine, actor }): Promise<ShownBatch> => {
         if (!isAudience(actor, 'admin')) throw fault('FORBIDDEN', 'Mutation.archive is for admin only.');
-        try {
-          return { ...(await engine.archiver.next(before)), before };
-        } catch (error) {
-          if (error instanceof ArchiveContended) throw fault('CONTENDED', error.message);
-          throw error;
-        }
+        return { ...(await engine.archiver.next(before)), before };
       },
     }),
   );

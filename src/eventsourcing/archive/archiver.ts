@@ -7,8 +7,6 @@ import { ArchiveStore, type EndedStream, type EventToArchive, type NewSegment } 
 import { packRecord } from './archived-command.ts';
 import { packSegment, segmentOf, unpackSegment } from './segment.ts';
 
-/** Where others archive at the same time, a batch is begun anew so often. */
-const MAX_TRIES = 5;
 /** A stretch of the log in which nothing has ended is passed; so many of them in one batch. */
 const MAX_STRETCHES = 25;
 
@@ -26,15 +24,6 @@ export interface ArchivedBatch {
   readonly isDone: boolean;
 }
 
-/** Others archived at the same time, again and again: nothing was done. */
-export class ArchiveContended extends Error {
-  override readonly name = 'ArchiveContended';
-
-  constructor() {
-    super('Somebody else is archiving at the same time: nothing was done. Wait until they are done.');
-  }
-}
-
 export interface ArchiverParts {
   readonly database: Pick<Database, 'engine' | 'derived'>;
   /** With processes among them. */
@@ -50,7 +39,7 @@ export interface ArchiverParts {
  * happens, an event is in the one place or in the other. How far it has come is stored with it, so it goes on where it was.
  *
  * Nothing has to stand still meanwhile, and several may do this at once: a batch that was prepared while another was moved
- * is given up, and prepared anew.
+ * is given up, and the next goes on from there.
  */
 export class Archiver {
   readonly #store: ArchiveStore;
@@ -67,7 +56,7 @@ export class Archiver {
 
   /**
    * Archives the next batch of what came to its end before an instant, and before now.
-   * @throws {ArchiveContended}; what the driver throws
+   * @throws what the driver throws
    */
   next(before: Date): Promise<ArchivedBatch> {
     const batch = this.#last.then(() => {
@@ -92,18 +81,14 @@ export class Archiver {
   }
 
   async #next(before: Date, now: Date): Promise<ArchivedBatch> {
-    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      const events = await this.#archiveEvents(before, now);
-      if (events === undefined) continue;
-      if (events.position < events.upTo) return { ...events, commands: 0, isDone: false };
-      const commands = events.events === 0 ? await this.#archiveCommands(before) : 0;
-      return { ...events, commands, isDone: events.events === 0 && commands === 0 };
-    }
-    throw new ArchiveContended();
+    const events = await this.#archiveEvents(before, now);
+    if (events.position < events.upTo || events.events > 0) return { ...events, commands: 0, isDone: false };
+    const commands = await this.#archiveCommands(before);
+    return { ...events, commands, isDone: commands === 0 };
   }
 
-  /** @returns undefined where others archived meanwhile */
-  async #archiveEvents(before: Date, now: Date): Promise<Omit<ArchivedBatch, 'commands' | 'isDone'> | undefined> {
+  /** Where others archive meanwhile, nothing is done: what they have done is not to be done any more. */
+  async #archiveEvents(before: Date, now: Date): Promise<Omit<ArchivedBatch, 'commands' | 'isDone'>> {
     const upTo = await positionAt(this.#parts.database.derived, new Date(before.getTime() - 1));
     const endings = this.#endings.join(' ');
     const progress = await this.#store.progress();
@@ -117,7 +102,9 @@ export class Archiver {
     const positions = chosen.events.map((event) => event.position);
     const isDone = await this.#store.moveEvents(progress.batch, segments, positions, { position, endings }, now);
     const streams = new Set(chosen.events.map(({ streamId }) => streamId)).size;
-    return isDone ? { events: positions.length, streams, position, upTo } : undefined;
+    return isDone
+      ? { events: positions.length, streams, position, upTo }
+      : { events: 0, streams: 0, position: from, upTo };
   }
 
   async #endedAfter(from: number, upTo: number): Promise<{ streams: readonly EndedStream[]; end: number }> {

@@ -173,7 +173,8 @@ export class EventHistory {
     const { way, search, filter, inverted } = look;
     const isAll = way.kind === 'log' && !search.isSifting;
     const page = isAll ? firstOf(range, limit, inverted) : range;
-    if (isAll && rows.length >= page.before - page.after - 1) return rows;
+    if (isAll && rows.filter(({ position }) => isWithin(position, page)).length === page.before - page.after - 1)
+      return rows;
     const archived = await this.#archive.read(way, {
       range: isAll ? page : within(range, rows, limit, inverted),
       inverted,
@@ -236,6 +237,10 @@ interface FoundRows {
 function firstOf({ after, before }: PositionRange, limit: number, inverted: boolean): PositionRange {
   if (inverted) return { after: Math.max(after, before - limit - 1), before };
   return { after, before: Math.min(before, after + limit + 1) };
+}
+
+function isWithin(position: number, { after, before }: PositionRange): boolean {
+  return position > after && position < before;
 }
 
 /** Where archived events are still of interest: of a full page, up to its end. */
