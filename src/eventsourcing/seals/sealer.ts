@@ -133,10 +133,12 @@ export class Sealer {
   /** @returns whether something was sealed */
   async #sealNext(): Promise<boolean> {
     const { store, events: log, known, clock } = this.#parts;
+    // First what must be held, then what is: another process may seal, and keep what it sealed, between the two.
+    const wanted = await known.all();
     const standing = await store.standing();
     const newest = await this.#newest();
     const before = this.#position;
-    await this.#expectToHold(await known.all(), newest, standing);
+    await this.#expectToHold(wanted, newest, standing);
     if (newest !== undefined) {
       this.#position = newest.position;
       await known.see(newest, this.#waiting <= 0);

@@ -135,6 +135,44 @@ describeEachStore('The sealer', (kind) => {
     expect(await sealsOf(database)).toEqual([]);
   });
 
+  it('takes no offence at what another process sealed, and kept, while it looked', async () => {
+    const database = meddleWith(await open());
+    const place = placeInMemory();
+    const before = await start(database, { isSealing: false });
+    await fillLog(before, 5);
+    await before.stop();
+    const { log } = database;
+    let isSealedByOther = false;
+    database.onAnswer = async (sql) => {
+      if (isSealedByOther || !sql.includes('FROM log_seals ORDER BY')) return;
+      isSealedByOther = true;
+      let hash: Buffer = GENESIS;
+      const hashes = (await new StoredEvents(log).readAfter(0, 5)).map(({ line }) => {
+        hash = chained(hash, line);
+        return hash;
+      });
+      const unsigned = {
+        epoch: 'e',
+        firstPosition: 1,
+        position: 5,
+        hashes: Buffer.concat(hashes),
+        sealedAt: new Date(),
+      };
+      const seal = signed(unsigned, new SealKey(testMasterKey));
+      expect(await new SealStore(log).add(seal, GENESIS)).toBe(true);
+      await place.write(checkpointToken(checkpointOf(seal)));
+    };
+    const engine = await start(database, { checkpointPlace: place });
+    const problems: unknown[] = [];
+    await vi.waitFor(() => {
+      problems.push(engine.sealer.state.problem);
+      expect(engine.sealer.state.position).toBe(5);
+    }, PATIENCE);
+    expect(isSealedByOther).toBe(true);
+    expect(problems.every((it) => it === null)).toBe(true);
+    expect(await sealsOf(database)).toHaveLength(1);
+  });
+
   it('makes one seal of many small ones, which says no less', async () => {
     const database = await open();
     const engine = await start(database, { isSealing: false });
