@@ -51,6 +51,7 @@ export function addArchiveMutation({ builder }: SchemaKit): void {
     t.field({
       type: result,
       audience: 'admin',
+      reads: 'nothing',
       description:
         'Moves a batch of what came to its end long ago (orders, carts, payments, commands …) out of the tables that are ' +
         'worked on. All of it can still be read, and goes on where somebody goes on with it. Call it until isDone: each ' +
