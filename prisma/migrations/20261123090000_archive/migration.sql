@@ -103,7 +103,7 @@ DECLARE
   moved int;
   streams text[];
 BEGIN
-  PERFORM pg_advisory_xact_lock(7267312);
+  PERFORM pg_advisory_xact_lock(7267313);
   UPDATE archive_progress SET batch = batch + 1, position = p_upto, endings = p_endings
   WHERE id = 1 AND batch = p_batch;
   IF NOT FOUND THEN
@@ -167,7 +167,7 @@ AS $$
 DECLARE
   moved int;
 BEGIN
-  PERFORM pg_advisory_xact_lock(7267312);
+  PERFORM pg_advisory_xact_lock(7267313);
   WITH gone AS (
     DELETE FROM commands AS c USING jsonb_to_recordset(p_records) AS r(id uuid, record text)
     WHERE c.command_id = r.id AND c.status NOT IN ('QUEUED', 'RUNNING')
