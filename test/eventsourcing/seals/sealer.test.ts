@@ -135,6 +135,24 @@ describeEachStore('The sealer', (kind) => {
     expect(await sealsOf(database)).toEqual([]);
   });
 
+  it('seals the log, and not what somebody put behind its end', async () => {
+    const database = await open();
+    const engine = await start(database, { isSealing: false });
+    await fillLog(engine, 5);
+    await engine.stop();
+    for (const [at, position] of ['9000', '9000000000000000', '9223372036854775807'].entries())
+      await database.log.query(
+        `INSERT INTO events SELECT ${position}, gen_random_uuid(), 'tally-forged', aggregate_type, 'forged',
+           ${at + 1}, type, schema_version, data, actor_kind, actor_id, command_id, correlation_id,
+           causation_id, recorded_at FROM events WHERE events.position = 5`,
+      );
+    const sealing = await start(database);
+    await untilSealed(sealing);
+    expect(await sealsOf(database)).toMatchObject([{ first: 1, position: 5 }]);
+    const { findings, walk } = await verifyLog(database);
+    expect([walk.sealed, findings.map(({ kind: it }) => it)]).toEqual([5, ['EXTRA']]);
+  });
+
   it('takes no offence at what another process sealed, and kept, while it looked', async () => {
     const database = meddleWith(await open());
     const place = placeInMemory();
