@@ -3,6 +3,7 @@ import type { SqlClient } from '../../platform/database.ts';
 import { ArchivedEvents } from '../archive/archived-events.ts';
 import { column } from '../projections/read-table.ts';
 import { EVENT_COLUMNS, type EventRow, inOrderOfPosition, parseEventRows } from './event-row.ts';
+import { skipFrom } from './next-position.ts';
 
 // The newest event of all is never archived: seen in the same statement, it tells whether there is more.
 const READ_AFTER = `SELECT newest.newest, found.* FROM (SELECT coalesce(max(position), 0) AS newest FROM events) AS newest
@@ -48,7 +49,7 @@ export class EventReads {
       const rows = first === null ? [] : parseEventRows(answer);
       found.push(...(await this.#withArchived(rows, after, Math.min(newest, upTo))));
       if (found.length >= limit || newest <= upTo) return found;
-      after = upTo;
+      after = await skipFrom(this.#client, upTo);
     }
   }
 

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { SqlClient } from '../../platform/database.ts';
 import { ArchivedEvents } from '../archive/archived-events.ts';
-import { SEGMENT_SIZE, segmentOf } from '../archive/segment.ts';
 import { column } from '../projections/read-table.ts';
 import { positionOfLine } from './event-row.ts';
+import { skipFrom } from './next-position.ts';
 
 /**
  * SQL: a row of `events` as JSON, with nothing opened, upcast or left out. The same on every engine and in every session:
@@ -43,13 +43,6 @@ const READ_AFTER = `SELECT newest.newest, found.* FROM (
   LEFT JOIN LATERAL (
     SELECT position, ${STORED_LINE} AS line FROM events WHERE position > $1 AND position <= $2 ORDER BY position
   ) AS found ON true`;
-// Where the next one can be. Somebody may have put an event far behind all others: nobody walks all the way there.
-const NEXT = `SELECT least(
-    (SELECT position FROM events WHERE position > $1::bigint ORDER BY position LIMIT 1),
-    (SELECT number * ${SEGMENT_SIZE} + 1 FROM archive_segments WHERE number >= $2::bigint ORDER BY number LIMIT 1),
-    ${Number.MAX_SAFE_INTEGER}
-  ) AS next`;
-const nextRow = z.tuple([z.object({ next: column.safeInt() })]);
 const foundRows = z
   .array(z.object({ newest: column.safeInt(), position: column.safeInt().nullable(), line: z.string().nullable() }))
   .min(1);
@@ -76,8 +69,7 @@ export class StoredEvents {
       const newest = rows[0]?.newest ?? 0;
       found.push(...(await this.#withArchived(stored, after, Math.min(newest, upTo))));
       if (found.length >= limit || newest <= upTo) return found;
-      const [{ next }] = nextRow.parse(await this.#client.query(NEXT, upTo, segmentOf(upTo + 1)));
-      after = Math.max(upTo, next - 1);
+      after = await skipFrom(this.#client, upTo);
     }
   }
 
