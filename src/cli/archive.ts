@@ -13,6 +13,7 @@ import { GraphQLClient } from './graphql-client.ts';
 import { optionProblems } from './option-problems.ts';
 import { type Progress, showProgress } from './replay/progress.ts';
 import { openStore } from './store.ts';
+import { expectStore } from './store-to-read.ts';
 
 const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const;
 const duration = z
@@ -88,6 +89,7 @@ function atServer(url: string, token: string | undefined): Archive {
 }
 
 async function inProcess(settings: Settings): Promise<Archive> {
+  if (settings.DATABASE_URL === undefined) expectStore(settings.DATA_DIR);
   const database = await openStore(settings, createLogger(settings.LOG_LEVEL));
   const archiver = shopArchiver(database, systemClock);
   return {

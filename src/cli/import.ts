@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { z } from 'zod';
 import { InvalidSettings, readSettings } from '../config.ts';
+import { projectionRebuildRequested } from '../contexts/operations/projection-events.ts';
 import { ExportReader } from '../eventsourcing/backup/log-export.ts';
 import { importLog } from '../eventsourcing/backup/log-import.ts';
 import { openDatabase } from '../platform/database.ts';
@@ -11,6 +12,12 @@ import { optionProblems } from './option-problems.ts';
 import { codecOver, forgottenFor, saidOf } from './refilled-store.ts';
 import { type Progress, showProgress } from './replay/progress.ts';
 import { letGoOfCheckpoint } from './verify/let-go.ts';
+
+/** What became of rebuilds is no part of a log either: none is under way, and the next one is counted on from there. */
+const REBUILDS = `
+  INSERT INTO rebuilds (name, run, status, position, total, different_keys, started_at, finished_at)
+  SELECT 'projection:' || (data->>'projection'), max((data->>'run')::int), 'CANCELLED', 0, 0, '{}', max(recorded_at), max(recorded_at)
+  FROM events WHERE type = '${projectionRebuildRequested.type}' GROUP BY 1`;
 
 const importOptions = z.object({ forgotten: z.string().min(1).optional() });
 
@@ -35,7 +42,10 @@ export async function importStore(path: string, given: unknown): Promise<void> {
       path,
       processes: processesOf(settings).map(({ name }) => name),
       forgotten: list?.forgotten ?? [],
-      prepare: async (client) => void (await codecOver(client, settings, logger)),
+      prepare: async (client) => {
+        await codecOver(client, settings, logger);
+        await client.query(REBUILDS);
+      },
       onProgress({ done, total }) {
         bar ??= showProgress('Importing', total, [], true);
         bar.reach(done, {});

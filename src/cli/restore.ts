@@ -17,15 +17,15 @@ import { codecOver, forgottenFor, saidOf } from './refilled-store.ts';
 import { type Progress, showProgress } from './replay/progress.ts';
 import { letGoOfCheckpoint } from './verify/let-go.ts';
 
-const POSITION = /^(?:[0-9a-f]+\.)?(\d{1,15})$/;
+const POSITION = /^(?:([0-9a-f]+)\.)?(\d{1,15})$/;
 
 const restoreOptions = z.object({
   forgotten: z.string().min(1).optional(),
   until: z
     .string()
     .transform((text, context) => {
-      const [, position] = POSITION.exec(text) ?? [];
-      if (position !== undefined) return { position: Number(position) };
+      const [, epoch, position] = POSITION.exec(text) ?? [];
+      if (position !== undefined) return { position: Number(position), epoch };
       const at = new Date(text);
       if (/^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:?\d\d)$/.test(text) && !Number.isNaN(at.getTime())) return { at };
       context.addIssue('must be a position, or an instant like 2026-11-23T10:00:00Z');
@@ -73,6 +73,9 @@ export async function restore(path: string, given: unknown): Promise<void> {
       `The store is as it was at position ${position}, from a backup of ${header.createdAt}, in ${seconds} s.`,
       `Positions begin with ${epoch} now: clients start their live views anew.`,
       saidOf(list, forgottenAgain),
+      ...(restored.foreign.length === 0
+        ? []
+        : [`Left out, for they are none of cartstream's: ${restored.foreign.join(', ')}.`]),
       ...(restored.wentBack === undefined ? [] : wentBackText(restored.wentBack)),
       ...(await letGoOfCheckpoint(settings)),
       'What is queued waits, and nothing is sent or charged, until you have looked at it: npx cartstream resume.',

@@ -68,6 +68,7 @@ async function start(
       forgottenList: forgottenList(settings, logger),
       checkpointPlace: new CheckpointFile(settings.DATA_DIR, settings.DATABASE_URL),
       outside: outside.parties,
+      onReplaced: () => process.exit(1),
       logger,
       clock: systemClock,
       ids: randomIds,
@@ -83,6 +84,9 @@ async function start(
   outside.announce(`http://${host}:${server.port}`);
   const durability =
     database.engine === 'pglite' ? 'survives a crash of this process, not of the machine' : 'as durable as the server';
+  const { pausedAt, pauseReason } = await server.engine.store.read();
+  if (pausedAt !== null)
+    logger.warn({ pausedAt, why: pauseReason }, 'the store is paused, and what is queued waits: npx cartstream resume');
   logger.info({ engine: database.engine, durability, auth: settings.AUTH_MODE }, 'store open');
   process.stdout.write(`cartstream is ready: http://${host}:${server.port}/graphql\n`);
 }

@@ -106,6 +106,9 @@ async function ask<Answer>(
     }
     if (error.code === 'BAD_USER_INPUT' || error.code === 'INTERNAL_SERVER_ERROR')
       throw new CannotAsk(`${url} could not do it: ${error.message}`);
-    throw new CannotAsk(`${inUse === undefined ? '' : `${inUse.message}\n`}${adviceFor(error, url)}`);
+    if (inUse === undefined) throw new CannotAsk(adviceFor(error, url));
+    throw new CannotAsk(
+      `A process has this store open, and has to be asked, but nobody answers at ${url} (${error.code}): name its address with --url, or stop it.`,
+    );
   }
 }

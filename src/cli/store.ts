@@ -4,12 +4,16 @@ import { rotateMasterKey } from '../eventsourcing/keys/key-rotation.ts';
 import { type Database, openDatabase } from '../platform/database.ts';
 import type { Logger } from '../platform/logger.ts';
 import { adoptNextMasterKey, type KnownMasterKeys, loadMasterKeys } from '../platform/master-key.ts';
-import { migrate } from '../platform/migrations.ts';
+import { appliedMigrations, knownMigrations, migrate } from '../platform/migrations.ts';
+import { CannotAsk } from './endpoint.ts';
+
+function openDatabaseOf({ DATABASE_URL: url, DATA_DIR: folder }: Settings): Promise<Database> {
+  return openDatabase(url === undefined ? { engine: 'pglite', folder } : { engine: 'postgresql', url });
+}
 
 /** Opens the store that the settings name, and brings its tables to this version. */
 export async function openStore(settings: Settings, logger: Logger): Promise<Database> {
-  const { DATABASE_URL: url, DATA_DIR: folder } = settings;
-  const database = await openDatabase(url === undefined ? { engine: 'pglite', folder } : { engine: 'postgresql', url });
+  const database = await openDatabaseOf(settings);
   try {
     const applied = await migrate(database);
     if (applied.length > 0) logger.info({ applied }, 'store migrated');
@@ -41,9 +45,29 @@ export async function openProtectedStore(settings: Settings, logger: Logger): Pr
   }
 }
 
-/** The same, as it is. @throws {NoMasterKey} */
+/** The same, whatever master key it is to go over to. @throws {NoMasterKey} */
 export async function openWithKeys(settings: Settings, logger: Logger): Promise<ProtectedStore> {
-  const database = await openStore(settings, logger);
+  return withKeys(await openStore(settings, logger), settings, logger);
+}
+
+/** Opens the store and changes nothing in it. @throws {CannotAsk} it is not of this version @throws {NoMasterKey} */
+export async function openAsItIs(settings: Settings, logger: Logger): Promise<ProtectedStore> {
+  const database = await openDatabaseOf(settings);
+  const applied = await appliedMigrations(database.log).catch(async (error: unknown) => {
+    await database.close();
+    throw error;
+  });
+  const missing = knownMigrations().filter((name) => !applied.includes(name));
+  if (missing.length === 0) return withKeys(database, settings, logger);
+  await database.close();
+  throw new CannotAsk(
+    applied.length === 0
+      ? 'There is no store at that address: set DATABASE_URL or DATA_DIR to the one that you mean.'
+      : 'The store has not the tables of this version yet: npx cartstream migrate brings them to it.',
+  );
+}
+
+async function withKeys(database: Database, settings: Settings, logger: Logger): Promise<ProtectedStore> {
   try {
     const keys = loadMasterKeys(
       {

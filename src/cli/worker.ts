@@ -29,6 +29,7 @@ export async function work(): Promise<void> {
     forgottenList: forgottenList(settings, logger),
     checkpointPlace: new CheckpointFile(settings.DATA_DIR, settings.DATABASE_URL),
     outside: outside.parties,
+    onReplaced: () => process.exit(1),
     logger,
     clock: systemClock,
     ids: randomIds,

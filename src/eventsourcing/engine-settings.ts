@@ -35,6 +35,8 @@ export interface EngineSettings {
   readonly checkpointPlace?: CheckpointPlace | undefined;
   /** Without, nothing of the log is sealed: to measure what it costs. */
   readonly isSealing?: boolean;
+  /** The store was restored, or exchanged, under a process that runs: it has to end, for what it knows is of the one before. */
+  readonly onReplaced?: () => void;
   /** How many batches of queued commands run at the same time. */
   readonly workers?: number;
 }

@@ -203,6 +203,11 @@ export class Engine {
       logger,
       followers: this.followers,
       isAlone,
+      epoch: head.epoch,
+      onReplaced: () => {
+        logger.fatal({ epoch: head.epoch }, 'the store was restored or exchanged: this process must be started anew');
+        settings.onReplaced?.();
+      },
       masterKeyIds,
       leaseSeconds: settings.leaseSeconds ?? LEASE_SECONDS,
     });

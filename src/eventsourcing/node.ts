@@ -15,8 +15,10 @@ const KEEP_ALIVE = 'SELECT keep_alive($1::uuid, $2::float8) AS alive';
 const SWEEP = 'SELECT sweep_nodes()::text';
 const OWN = 'SELECT * FROM own_followers($1::uuid, $2::jsonb)';
 const LEAVE = 'DELETE FROM nodes WHERE id = $1::uuid';
+const EPOCH = 'SELECT epoch FROM log_head WHERE id = 1';
 const TELL = `SELECT tell('nodes')::text`;
 
+const epochRow = z.tuple([z.object({ epoch: z.string() })]);
 const aliveRow = z.tuple([z.object({ alive: z.boolean() })]);
 /** An embedded store is this process's alone for as long as it runs: 100 years. */
 const FOR_EVER_SECONDS = 3_155_760_000;
@@ -30,6 +32,10 @@ export interface NodeParts {
   readonly isAlone: boolean;
   /** Of the master keys that it knows: the store may go over to one that all nodes know. */
   readonly masterKeyIds: readonly string[];
+  /** Which life of the store it began in. */
+  readonly epoch: string;
+  /** The store has begun another life: what is in memory is of the one before. */
+  onReplaced(): void;
   /** How long it is taken for alive without a word, in seconds. */
   readonly leaseSeconds: number;
 }
@@ -113,6 +119,8 @@ export class Node {
   async #look(): Promise<void> {
     const { client, isAlone, leaseSeconds, followers, logger } = this.#parts;
     if (!isAlone) {
+      const [{ epoch }] = epochRow.parse(await client.query(EPOCH));
+      if (epoch !== this.#parts.epoch) return this.#parts.onReplaced();
       const [{ alive }] = aliveRow.parse(await client.query(KEEP_ALIVE, this.#id, leaseSeconds));
       if (!alive) {
         logger.warn({ node: this.#id }, 'this process was silent for too long: others have taken over what it did');

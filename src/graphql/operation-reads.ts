@@ -2,12 +2,12 @@ import type { GraphQLResolveInfo } from 'graphql';
 import type { AggregateName, ReadOutcome } from '../eventsourcing/reads/read-records.ts';
 import type { RequestContext } from './context.ts';
 
-/** Of one operation so many are recorded, and then one that says that there was more. */
+/** Of one operation so many are recorded, and then one that says that there was more: of a live view, each minute anew. */
 const MAX_RECORDED = 1_000;
+const LIVE_MS = 60_000;
 
 /**
- * What one operation reads, each aggregate once for each field that it was asked for with; a live view as long as it
- * lasts. The operation is known by its context, which no two have in common.
+ * What one operation reads, each aggregate once for each field that it was asked for with; by a live view once a minute. The operation is known by its context, which no two have in common.
  */
 export class OperationReads {
   readonly #context: RequestContext;
@@ -16,6 +16,7 @@ export class OperationReads {
   /** The fields at the root by what they are called in the answer. */
   readonly #roots = new Map<string, string>();
   readonly #recorded = new Set<string>();
+  #since = performance.now();
 
   constructor(context: RequestContext, info: GraphQLResolveInfo) {
     this.#context = context;
@@ -30,6 +31,10 @@ export class OperationReads {
 
   /** @param aggregate null where the field is about no single one */
   record(info: GraphQLResolveInfo, outcome: ReadOutcome, aggregate: AggregateName | null): void {
+    if (info.operation.operation === 'subscription' && performance.now() - this.#since > LIVE_MS) {
+      this.#recorded.clear();
+      this.#since = performance.now();
+    }
     const field = this.#rootOf(info);
     const mark = [field, outcome, aggregate?.type, aggregate?.id].join('\n');
     const count = this.#recorded.size;

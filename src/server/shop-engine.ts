@@ -10,7 +10,15 @@ import { type OutsideParties, performersWith } from './outside-parties.ts';
 export type ShopEngineSettings = Omit<ProcessSettings, 'paymentProvider'> & Pick<EngineSettings, 'leaseSeconds'>;
 export type ShopEngineParts = Pick<
   EngineSettings,
-  'database' | 'clock' | 'ids' | 'logger' | 'masterKey' | 'otherMasterKeys' | 'forgottenList' | 'checkpointPlace'
+  | 'database'
+  | 'clock'
+  | 'ids'
+  | 'logger'
+  | 'masterKey'
+  | 'otherMasterKeys'
+  | 'forgottenList'
+  | 'checkpointPlace'
+  | 'onReplaced'
 > & {
   readonly outside: OutsideParties;
 };

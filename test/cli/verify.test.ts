@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test, vi } from 'vitest';
 import { openDatabase } from '../../src/platform/database.ts';
 import { issueToken } from '../../src/server/authentication.ts';
+import { commandLine } from '../support/command-line.ts';
 import { sealsOf } from '../support/sealed-log.ts';
 import { type ServerProcess, startServerProcess } from '../support/servers.ts';
 import { Shop } from '../support/shop.ts';
@@ -166,6 +167,16 @@ describeEachStore('cartstream verify', (kind) => {
     });
     const wrong = await verify(store, [], { MASTER_KEY: randomBytes(32).toString('base64') });
     expect(wrong).toMatchObject({ code: 1, output: expect.stringContaining('MASTER_KEY is not that of this store') });
+  });
+
+  test('makes no store where there is none', async () => {
+    const nowhere = mkdtempSync(join(tmpdir(), 'cartstream-nowhere-'));
+    closing.push(() => rmSync(nowhere, { recursive: true }));
+    for (const command of ['verify', 'archive']) {
+      const ended = await commandLine([command], { DATA_DIR: nowhere });
+      expect(ended).toMatchObject({ code: 1, errors: expect.stringContaining(`There is no store in ${nowhere}`) });
+    }
+    expect(readdirSync(nowhere)).toEqual([]);
   });
 
   test('walks the log while a server has the store open', async () => {

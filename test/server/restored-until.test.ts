@@ -9,6 +9,8 @@ import { backUp } from '../../src/eventsourcing/backup/backup.ts';
 import { restoreBackup } from '../../src/eventsourcing/backup/restore.ts';
 import type { Until } from '../../src/eventsourcing/backup/until.ts';
 import type { Database } from '../../src/platform/database.ts';
+import { shopArchiver } from '../../src/server/shop-engine.ts';
+import { LATER } from '../support/archives.ts';
 import { Buyer } from '../support/buyer.ts';
 import { eventually, inMs } from '../support/operator.ts';
 import type { Order } from '../support/order-views.ts';
@@ -175,6 +177,47 @@ describeEachStore('A store that goes back', (kind) => {
     await expect(restoreBackup(settings)).rejects.toThrow('were archived before this backup was made');
     await database.close();
     await target.remove();
+  });
+
+  test('refuses a point before commands that were archived: they could not be queued again', async () => {
+    const target = await kind.create();
+    const database = await openMigrated(target);
+    const later = join(folder, 'archived.backup');
+    await restoreBackup({ database, path: file, known });
+    const archiver = shopArchiver(database, LATER);
+    for (let isDone = false; !isDone; ) ({ isDone } = await archiver.next(LATER.now()));
+    await backUp(database, later);
+    await database.close();
+    await target.remove();
+    const bare = await kind.create();
+    const second = await openMigrated(bare);
+    const going = restoreBackup({ database: second, path: later, until: { position: point }, known });
+    await expect(going).rejects.toThrow('were archived before this backup was made');
+    await restoreBackup({ database: second, path: later, known });
+    await second.close();
+    await bare.remove();
+  });
+
+  test('refuses a position of another life of the store', async () => {
+    const target = await kind.create();
+    const database = await openMigrated(target);
+    const going = restoreBackup({ database, path: file, until: { position: point, epoch: '0a0b0c' }, known });
+    await expect(going).rejects.toThrow('of another life of the store');
+    await database.close();
+    await target.remove();
+  });
+
+  test('passes over tables that are none of the shop, and names them', async () => {
+    const [source, target] = [await kind.create(), await kind.create()];
+    const [from, into] = [await openMigrated(source), await openMigrated(target)];
+    const theirs = join(folder, 'theirs.backup');
+    await from.log.query('CREATE TABLE notes_of_an_admin AS SELECT 1 AS note');
+    await backUp(from, theirs);
+    expect(await restoreBackup({ database: into, path: theirs, known })).toMatchObject({
+      foreign: ['notes_of_an_admin'],
+    });
+    for (const it of [from, into]) await it.close();
+    for (const it of [source, target]) await it.remove();
   });
 
   test('goes on from any point in the middle of a check-out', async () => {

@@ -12,6 +12,7 @@ describe('Settings', () => {
       LOG_LEVEL: 'info',
       AUTH_MODE: 'open',
       READ_WAIT_MS: 5_000,
+      ARCHIVE_AFTER_DAYS: 90,
       AUDIT_READS: 'off',
       AUDIT_READS_DAYS: 90,
       CART_ABANDONED_AFTER_S: 86_400,

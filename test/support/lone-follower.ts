@@ -27,6 +27,8 @@ export async function startLoneFollower(
     followers: [follower],
     isAlone: engine === 'pglite',
     masterKeyIds: [],
+    epoch: (await log.head()).epoch,
+    onReplaced: () => {},
     leaseSeconds: 6,
   });
   await node.start();

@@ -40,6 +40,7 @@ CREATE TABLE "archived_commands" (
     "event_count" INTEGER NOT NULL,
     "correlation_id" UUID NOT NULL,
     "submitted_at" TIMESTAMPTZ(3) NOT NULL,
+    "finished_at" TIMESTAMPTZ(3) NOT NULL,
     "record" BYTEA NOT NULL,
 
     CONSTRAINT "archived_commands_pkey" PRIMARY KEY ("command_id")
@@ -173,12 +174,12 @@ BEGIN
     WHERE c.command_id = r.id AND c.status NOT IN ('QUEUED', 'RUNNING')
       AND NOT EXISTS (SELECT FROM command_queue AS queued WHERE queued.command_id = c.command_id)
     RETURNING c.command_id, c.name, c.aggregate_id, c.status, c.actor_kind, c.actor_id, c.first_position, c.event_count,
-              c.correlation_id, c.submitted_at, r.record
+              c.correlation_id, c.submitted_at, c.finished_at, r.record
   )
   INSERT INTO archived_commands (command_id, name, aggregate_id, status, actor_kind, actor_id, first_position,
-                                 event_count, correlation_id, submitted_at, record)
+                                 event_count, correlation_id, submitted_at, finished_at, record)
   SELECT command_id, name, aggregate_id, status, actor_kind, actor_id, first_position, event_count, correlation_id,
-         submitted_at, decode(record, 'base64')
+         submitted_at, finished_at, decode(record, 'base64')
   FROM gone ORDER BY command_id;
   GET DIAGNOSTICS moved = ROW_COUNT;
   RETURN moved;

@@ -11,7 +11,8 @@ import { FolderInUse } from '../../platform/folder-lock.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { CannotAsk } from '../endpoint.ts';
 import { Fault, GraphQLClient, parseAnswer } from '../graphql-client.ts';
-import { openWithKeys } from '../store.ts';
+import { openAsItIs } from '../store.ts';
+import { expectStore } from '../store-to-read.ts';
 
 /** One step of a verification after the other, wherever it is done. */
 export interface VerificationSteps {
@@ -38,7 +39,9 @@ export async function openSteps(settings: Settings, server: () => Server): Promi
 }
 
 async function onStore(settings: Settings): Promise<VerificationSteps> {
-  const { database, masterKey, otherMasterKeys } = await openWithKeys(settings, createLogger(settings.LOG_LEVEL));
+  const { DATABASE_URL: url, DATA_DIR: folder } = settings;
+  if (url === undefined) expectStore(folder);
+  const { database, masterKey, otherMasterKeys } = await openAsItIs(settings, createLogger(settings.LOG_LEVEL));
   const { derived } = database;
   const keys = new SealKeys(masterKey, otherMasterKeys);
   const verifier = new LogVerifier({ store: new SealStore(derived), events: new StoredEvents(derived), keys });

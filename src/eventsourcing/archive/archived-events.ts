@@ -42,9 +42,9 @@ export interface Stretch {
  * in what was read is the sign that something is here; where there is none, nobody need ask.
  */
 export class ArchivedEvents {
-  readonly #client: SqlClient;
+  readonly #client: Pick<SqlClient, 'query'>;
 
-  constructor(client: SqlClient) {
+  constructor(client: Pick<SqlClient, 'query'>) {
     this.#client = client;
   }
 

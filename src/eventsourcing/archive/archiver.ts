@@ -83,8 +83,7 @@ export class Archiver {
   async #next(before: Date, now: Date): Promise<ArchivedBatch> {
     const events = await this.#archiveEvents(before, now);
     if (events.position < events.upTo || events.events > 0) return { ...events, commands: 0, isDone: false };
-    const commands = await this.#archiveCommands(before);
-    return { ...events, commands, isDone: commands === 0 };
+    return { ...events, ...(await this.#archiveCommands(before)) };
   }
 
   /** Where others archive meanwhile, nothing is done: what they have done is not to be done any more. */
@@ -169,15 +168,16 @@ export class Archiver {
     );
   }
 
-  async #archiveCommands(before: Date): Promise<number> {
+  async #archiveCommands(before: Date): Promise<Pick<ArchivedBatch, 'commands' | 'isDone'>> {
     const finished = await this.#store.finished(before, this.#parts.pace.commands);
-    if (finished.length === 0) return 0;
+    if (finished.length === 0) return { commands: 0, isDone: true };
     const records = await Promise.all(
       finished.map(async ({ commandId, record }) => ({
         id: commandId,
         record: (await packRecord(record)).toString('base64'),
       })),
     );
-    return this.#store.moveCommands(records);
+    // Somebody else may have moved these meanwhile: then there may be others.
+    return { commands: await this.#store.moveCommands(records), isDone: false };
   }
 }

@@ -7,7 +7,7 @@ import { forgetAgain } from './forgotten-again.ts';
 import type { Forgotten } from './forgotten-list.ts';
 import { BadFile, sizeOf } from './line-file.ts';
 import { beginEpoch, pause } from './restored-store.ts';
-import { type Queries, quoted, type StoredTable, storedTables } from './stored-tables.ts';
+import { type Queries, quoted, type StoredTable, storedSequences, storedTables } from './stored-tables.ts';
 import { goBackTo, type Until, type WentBack } from './until.ts';
 import type { KnownOfProgram } from './until-commands.ts';
 
@@ -49,6 +49,8 @@ export interface Restored {
   readonly position: number;
   /** How many of those who were forgotten could be read again by this backup. */
   readonly forgottenAgain: number;
+  /** Tables of the backup that are none of cartstream's, and were passed over. */
+  readonly foreign: readonly string[];
   /** What became of what was under way, where the store went back to before the backup. */
   readonly wentBack: WentBack | undefined;
 }
@@ -69,12 +71,14 @@ export async function restoreBackup(settings: RestoreSettings): Promise<Restored
   const restored = await inTransaction(database, async (client) => {
     await expectEmptyLocked(client, isAlone);
     const reader = await BackupReader.open(path, (done) => onProgress?.('restoring', { done, total }));
+    let foreign: string[];
     try {
-      await fill(client, reader, subjects);
+      foreign = await fill(client, reader, subjects);
     } finally {
       await reader.close();
     }
-    for (const { name, value, isCalled } of header.sequences) {
+    const known = new Set((await storedSequences(client)).map(({ name }) => name));
+    for (const { name, value, isCalled } of header.sequences.filter(({ name }) => known.has(name))) {
       await client.query(SET_SEQUENCE, `public.${quoted(name)}`, value, isCalled);
     }
     for (const sql of NOBODY_IS_AT_WORK) await client.query(sql);
@@ -84,7 +88,7 @@ export async function restoreBackup(settings: RestoreSettings): Promise<Restored
     if (isOfToday(header)) await settings.purge?.(client, subjects);
     const head = await beginEpoch(client);
     await pause(client, `It was restored from a backup of ${header.createdAt}.`);
-    return { header, ...head, forgottenAgain, wentBack };
+    return { header, ...head, forgottenAgain, wentBack, foreign };
   });
   await migrate(database);
   // Those tables are only now as this version of the program knows them.
@@ -130,9 +134,11 @@ async function makeTables(database: Database, { migrations }: BackupHeader, stat
   await migrate(database, wanted);
 }
 
-async function fill(client: Queries, reader: BackupReader, forgotten: readonly string[]): Promise<void> {
+/** @returns tables of the backup that are none of cartstream's: they are passed over */
+async function fill(client: Queries, reader: BackupReader, forgotten: readonly string[]): Promise<string[]> {
   const tables = new Map((await storedTables(client)).map((table) => [table.name, table]));
   await client.query(`TRUNCATE nodes, ${[...tables.keys()].map(quoted).join(', ')}`);
+  const foreign: string[] = [];
   let insert = '';
   let lines: string[] = [];
   let characters = 0;
@@ -144,14 +150,18 @@ async function fill(client: Queries, reader: BackupReader, forgotten: readonly s
   for await (const item of reader.items()) {
     if ('table' in item) {
       await write();
-      insert = insertInto(tables.get(item.table.table), item.table);
+      const table = tables.get(item.table.table);
+      if (table === undefined) foreign.push(item.table.table);
+      insert = table === undefined ? '' : insertInto(table, item.table);
       continue;
     }
+    if (insert === '') continue;
     lines.push(item.row);
     characters += item.row.length;
     if (characters >= BATCH_CHARACTERS || lines.length >= MAX_BATCH_ROWS) await write();
   }
   await write();
+  return foreign;
 }
 
 /** Whoever is to be forgotten again is not given their keys in the first place: not even bytes of them are left. */
@@ -163,13 +173,13 @@ const VALUES: Readonly<Record<string, (value: string, of: (column: string) => st
 };
 
 /** SQL: makes rows of lines. */
-function insertInto(table: StoredTable | undefined, given: TableLine): string {
-  const types = new Map(table?.columns.map(({ name, type }) => [name, type]));
+function insertInto(table: StoredTable, given: TableLine): string {
+  const types = new Map(table.columns.map(({ name, type }) => [name, type]));
   const unknown = given.columns.find((name) => !types.has(name));
-  if (table === undefined || unknown !== undefined) {
+  if (unknown !== undefined) {
     throw new BadFile(
-      `The backup has a table ${given.table} that this store does not have so (${unknown ?? 'it is not there'}): it was ` +
-        'made of a store with tables of its own.',
+      `The table ${given.table} of the backup has a column ${unknown}, which is none of cartstream's. Restore it with a store ` +
+        'that was migrated and has that column too.',
     );
   }
   const text = (name: string) => `(it->>${given.columns.indexOf(name)})`;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { positionAt } from '../log/log-instants.ts';
 import { column } from '../projections/read-table.ts';
 import type { BackupHeader } from './backup-format.ts';
 import { BadFile } from './line-file.ts';
@@ -6,7 +7,9 @@ import { type Queries, quoted, storedTables } from './stored-tables.ts';
 import { type CommandsBack, type KnownOfProgram, type Point, takeCommandsBack } from './until-commands.ts';
 
 /** A point in the life of a store: that of an event, or an instant. */
-export type Until = { readonly position: number } | { readonly at: Date };
+export type Until =
+  | { readonly position: number /** That it belongs to, if it is known. */; readonly epoch?: string | undefined }
+  | { readonly at: Date };
 
 /** What was left out, and what became of what was under way. */
 export interface WentBack extends CommandsBack {
@@ -15,7 +18,6 @@ export interface WentBack extends CommandsBack {
 }
 
 const headRow = z.tuple([z.object({ position: column.safeInt() })]);
-const positionRow = z.tuple([z.object({ position: column.safeInt() })]);
 const wholeRow = z.array(z.object({ position: column.safeInt() }));
 const instantRow = z.tuple([z.object({ ms: z.string().regex(/^\d+$/).nullable() })]);
 
@@ -37,7 +39,7 @@ const AT_HAND = `
       SELECT FROM touched_streams AS t WHERE t.version > 0 AND NOT EXISTS (
         SELECT FROM events AS e WHERE e.stream_id = t.stream_id AND e.version = t.version
       )
-    ) AS "isAtHand"`;
+    ) AND NOT EXISTS (SELECT FROM undone_commands) AS "isAtHand"`;
 const atHandRow = z.tuple([z.object({ isAtHand: z.boolean() })]);
 
 /**
@@ -50,12 +52,18 @@ const atHandRow = z.tuple([z.object({ isAtHand: z.boolean() })]);
 export async function goBackTo(
   client: Queries,
   until: Until,
-  { createdAt }: BackupHeader,
+  { createdAt, epoch }: BackupHeader,
   known: KnownOfProgram,
 ): Promise<WentBack> {
   const [{ position: from }] = headRow.parse(await client.query(HEAD));
   if ('at' in until ? until.at > new Date(createdAt) : until.position > from) {
     throw new BadFile(`The backup ends at position ${from}, and was made at ${createdAt}: it does not reach so far.`);
+  }
+  if ('epoch' in until && until.epoch !== undefined && until.epoch !== epoch) {
+    throw new BadFile(
+      `The position is of another life of the store: those of this backup begin with ${epoch}. Positions of a life before ` +
+        'are in a backup that was made then.',
+    );
   }
   const point = await pointOf(client, until);
   const { position } = point;
@@ -85,21 +93,20 @@ export async function goBackTo(
   return { ...commands, position, from };
 }
 
-/** @throws {BadFile} some of what would be left out, or be the end of its stream, is in the archive */
-async function expectAtHand(client: Queries, { position }: Point, from: number): Promise<void> {
+/** @throws {BadFile} some of what would be left out, be the end of its stream, or run again, is in the archive */
+async function expectAtHand(client: Queries, { position, instant }: Point, from: number): Promise<void> {
+  await client.query(`CREATE TEMP TABLE undone_commands ON COMMIT DROP AS SELECT command_id FROM archived_commands
+    WHERE first_position + event_count - 1 > ${position} OR (first_position IS NULL AND finished_at > ${instant}) LIMIT 1`);
   const [{ isAtHand }] = atHandRow.parse(await client.query(AT_HAND, position, from - position));
   if (isAtHand) return;
   throw new BadFile(
-    `Events of about position ${position} were archived before this backup was made: go back to a later point, or take a ` +
+    `Events or commands of about position ${position} were archived before this backup was made: go back to a later point, or take a ` +
       'backup that is older than that.',
   );
 }
 
 async function pointOf(client: Queries, until: Until): Promise<Point> {
-  const [{ position: asked }] =
-    'at' in until
-      ? positionRow.parse(await client.query('SELECT position_at($1::timestamptz) AS position', until.at))
-      : [until];
+  const asked = 'at' in until ? await positionAt(client, until.at) : until.position;
   const [{ position } = { position: asked }] = wholeRow.parse(await client.query(BEFORE_ITS_COMMAND, asked));
   const [{ ms }] = instantRow.parse(await client.query(INSTANT, position));
   return { position, instant: `to_timestamp(${'at' in until ? until.at.getTime() : (ms ?? 0)} / 1000.0)` };

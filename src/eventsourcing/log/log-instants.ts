@@ -13,7 +13,7 @@ const aroundRow = z.tuple([z.object({ before: column.safeInt(), after: column.sa
  * up to it are all that had happened by then.
  * @returns 0 before the first event; the newest position for an instant in the future
  */
-export async function positionAt(client: SqlClient, at: Date): Promise<number> {
+export async function positionAt(client: Pick<SqlClient, 'query'>, at: Date): Promise<number> {
   const instant = withinYears(at);
   const [{ before, after }] = aroundRow.parse(await client.query(AROUND, instant));
   // What lies between two events that are not archived is.

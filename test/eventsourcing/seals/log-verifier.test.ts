@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { afterEach, expect, it } from 'vitest';
 import { z } from 'zod';
 import { StoredEvents } from '../../../src/eventsourcing/log/stored-events.ts';
@@ -6,6 +6,7 @@ import { chained, GENESIS, signed } from '../../../src/eventsourcing/seals/log-s
 import { SealKey } from '../../../src/eventsourcing/seals/seal-keys.ts';
 import { isWhole, SealStore } from '../../../src/eventsourcing/seals/seal-store.ts';
 import type { Database } from '../../../src/platform/database.ts';
+import { archiveAll, tallyArchiver } from '../../support/archives.ts';
 import { testMasterKey } from '../../support/master-key.ts';
 import { fillLog, sealsOf, untilSealed, verifyLog } from '../../support/sealed-log.ts';
 import { describeEachStore, openMigrated } from '../../support/stores.ts';
@@ -278,6 +279,23 @@ describeEachStore('A sealed log', (kind) => {
       kind: 'CHECKPOINT',
       message: expect.stringContaining('made up'),
     });
+  });
+
+  it('shows what was put before, or beside, an event that is archived', async () => {
+    const database = await sealed();
+    await archiveAll(tallyArchiver(database, { aggregates: [{ endsWith: ['TallyAdded'] }] }));
+    expect(await found(database)).toEqual([]);
+    const { log } = database;
+    const archived = z.tuple([z.object({ at: z.number() })]);
+    const [{ at }] = archived.parse(
+      await log.query('SELECT positions[1]::int AS at FROM archived_streams ORDER BY 1 LIMIT 1'),
+    );
+    const forged = JSON.stringify({ position: at, event_id: randomUUID(), stream_id: 'tally-forged', version: 1 });
+    await log.query(
+      'INSERT INTO events SELECT (jsonb_populate_record(NULL::events, to_jsonb(e) || $1::jsonb)).* FROM events AS e LIMIT 1',
+      forged,
+    );
+    expect(await found(database)).toMatchObject([{ kind: 'CHANGED', position: at }]);
   });
 
   it('is hashed as the documentation says', async () => {
