@@ -15,7 +15,7 @@ const KEEP_ALIVE = 'SELECT keep_alive($1::uuid, $2::float8) AS alive';
 const SWEEP = 'SELECT sweep_nodes()::text';
 const OWN = 'SELECT * FROM own_followers($1::uuid, $2::jsonb)';
 const LEAVE = 'DELETE FROM nodes WHERE id = $1::uuid';
-const EPOCH = 'SELECT epoch FROM log_head WHERE id = 1';
+const EPOCH = 'SELECT head.epoch FROM log_head AS head WHERE head.id = 1';
 const TELL = `SELECT tell('nodes')::text`;
 
 const epochRow = z.tuple([z.object({ epoch: z.string() })]);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isColumnText } from '../../platform/column-values.ts';
 import type { SqlClient } from '../../platform/database.ts';
 import { ArchivedEvents } from '../archive/archived-events.ts';
 import { column } from '../projections/read-table.ts';
@@ -43,7 +44,7 @@ export class ArchivedWays {
 
   /** Whether anything is there at all. */
   async hasAny(way: Way, range: PositionRange, types: readonly string[] | undefined): Promise<boolean> {
-    if (way.kind === 'log') return this.#archive.hasAny({ ...stretchOf(range), types });
+    if (way.kind === 'log') return this.#archive.hasAny({ ...stretchOf(range), types: types?.filter(isColumnText) });
     return (await this.#positionsOn(way, range)).length > 0;
   }
 
@@ -65,7 +66,7 @@ export class ArchivedWays {
 
   async *#pages(way: Way, { range, inverted, types }: ArchivedSearch): AsyncGenerator<EventRow[]> {
     if (way.kind === 'log') {
-      yield* this.#archive.rows({ ...stretchOf(range), inverted, types });
+      yield* this.#archive.rows({ ...stretchOf(range), inverted, types: types?.filter(isColumnText) });
       return;
     }
     const positions = await this.#positionsOn(way, range);
