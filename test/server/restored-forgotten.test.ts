@@ -80,7 +80,7 @@ describeEachStore('A backup of before somebody was forgotten', (kind) => {
   test('tells nothing of them, and its history still reads', async () => {
     const restored = await commandLine(['restore', file, '--forgotten', list], target.environment);
     expect(restored.out).toContain('1 person is on the list');
-    expect(restored.out).toContain('1 of them were known to the backup');
+    expect(restored.out).toContain('1 of them were known to the file');
     expect(restored.out).toContain('1 line of it cannot be read');
     const { text, sealed } = await readable(target);
     expect(sealed).toBeGreaterThan(0);
