@@ -12,42 +12,50 @@ export const EVENT_COLUMNS = `position, event_id AS "eventId", stream_id AS "str
 /** An event as it is stored: nothing of it is opened or upcast yet. */
 export type EventRow = Omit<RecordedEvent, 'unreadable'>;
 
-const eventRow = z
-  .object({
-    position: column.safeInt(),
-    eventId: z.string(),
-    streamId: z.string(),
-    aggregateType: z.string(),
-    aggregateId: z.string(),
-    version: z.number(),
-    type: z.string(),
-    schemaVersion: z.number(),
-    data: z.unknown(),
-    actorKind: z.enum(ACTOR_KINDS),
-    actorId: z.string().nullable(),
-    commandId: z.string().nullable(),
-    correlationId: z.string(),
-    causationId: z.string().nullable(),
-    recordedAt: z.date(),
-  })
+const columns = z.object({
+  position: column.safeInt(),
+  eventId: z.string(),
+  streamId: z.string(),
+  aggregateType: z.string(),
+  aggregateId: z.string(),
+  version: z.number(),
+  type: z.string(),
+  schemaVersion: z.number(),
+  data: z.unknown(),
+  commandId: z.string().nullable(),
+  correlationId: z.string(),
+  causationId: z.string().nullable(),
+  recordedAt: z.date(),
+});
+const eventRow = columns
+  .extend({ actorKind: z.enum(ACTOR_KINDS), actorId: z.string().nullable() })
   .transform(({ actorKind, actorId, ...event }): EventRow => ({ ...event, actor: { kind: actorKind, id: actorId } }));
+const storedEvent = columns.extend({ actor: z.object({ kind: z.enum(ACTOR_KINDS), id: z.string().nullable() }) });
 
 /** The rows of any query that selects `EVENT_COLUMNS`. */
 export function parseEventRows(rows: readonly unknown[]): EventRow[] {
   return rows.map((row) => eventRow.parse(row));
 }
 
-const members = z.custom<readonly unknown[]>(Array.isArray);
-
-/** An event from what `STORED_JSON` made of it. */
+/** An event from what `STORED_JSON` made of it. Rebuilds read whole logs through this: so each member is taken by its place. */
 export function parseStoredJson(json: unknown): EventRow {
-  const [position, eventId, streamId, aggregateType, aggregateId, version, type, schemaVersion, data, ...rest] =
-    members.parse(json);
-  const [actorKind, actorId, commandId, correlationId, causationId, recordedAt] = rest;
-  return eventRow.parse({
-    ...{ position, eventId, streamId, aggregateType, aggregateId, version, type, schemaVersion, data },
-    ...{ actorKind, actorId, commandId, correlationId, causationId },
-    recordedAt: new Date(Number(recordedAt)),
+  if (!Array.isArray(json)) throw new Error('What is stored of an event is no list of its columns.');
+  const it: readonly unknown[] = json;
+  return storedEvent.parse({
+    position: it[0],
+    eventId: it[1],
+    streamId: it[2],
+    aggregateType: it[3],
+    aggregateId: it[4],
+    version: it[5],
+    type: it[6],
+    schemaVersion: it[7],
+    data: it[8],
+    actor: { kind: it[9], id: it[10] },
+    commandId: it[11],
+    correlationId: it[12],
+    causationId: it[13],
+    recordedAt: new Date(Number(it[14])),
   });
 }
 
