@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { encodeGlobalId } from '../../src/graphql/global-id.ts';
-import { ADDRESS, type Buyer, changesIn, EMAIL, onlyOne, orderOf, watchOrder } from '../support/buyer.ts';
+import { ADDRESS, type Buyer, changesIn, EMAIL, onlyOne, orderOf, PAID_BY_NOW, watchOrder } from '../support/buyer.ts';
 import { eventually, processNode, rawId, receiptOf } from '../support/operator.ts';
 import { mendFaults, plantFault, skipPauses } from '../support/planted-faults.ts';
 import { unknownCartId } from '../support/shop.ts';
@@ -74,7 +74,10 @@ describeEachStore('From a cart to goods that are delivered', (kind) => {
     await eventually(() => expect(changesIn(watching)).toHaveLength(1));
     expect(await buyer.pay(placed.id)).toMatchObject({
       __typename: 'OrderPayload',
-      order: { status: 'PAID', payments: [{ status: 'CONFIRMED', amount: { amountMinor: 797, currency: 'GBP' } }] },
+      order: {
+        status: PAID_BY_NOW,
+        payments: [{ status: 'CONFIRMED', amount: { amountMinor: 797, currency: 'GBP' } }],
+      },
       receipt: { status: 'SUCCEEDED', replayed: false },
     });
     const prepared = await buyer.untilOrder(placed.id, { status: 'PREPARING', shipments: [{ status: 'PREPARED' }] });

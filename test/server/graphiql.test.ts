@@ -2,6 +2,7 @@ import { getOperationAST, Kind, type OperationDefinitionNode, parse } from 'grap
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { addDemoCatalog } from '../../src/cli/demo-catalog.ts';
 import { FIRST_OPERATIONS } from '../../src/server/graphiql.ts';
+import { PAID_BY_NOW } from '../support/buyer.ts';
 import { socketClient, watch } from '../support/sockets.ts';
 import { describeEachStore } from '../support/stores.ts';
 import { TradingShop } from '../support/trading-shop.ts';
@@ -58,7 +59,7 @@ describeEachStore('The page of GraphiQL', (kind) => {
       data: { commands: { nodes: expect.arrayContaining([expect.objectContaining({ name: 'AddItemToCart' })]) } },
     });
     expect(answers.get('CheckOut')).toMatchObject({ data: { checkOutCart: { order: { status: 'PLACED' } } } });
-    expect(answers.get('Pay')).toMatchObject({ data: { payOrder: { order: { status: 'PAID' } } } });
+    expect(answers.get('Pay')).toMatchObject({ data: { payOrder: { order: { status: PAID_BY_NOW } } } });
     expect(answers.get('Order')).toMatchObject({
       data: {
         order: { personalData: 'PRESENT', email: 'ada@example.com' },

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Buyer, changesIn, onlyOne, orderOf, watchOrder } from '../support/buyer.ts';
+import { type Buyer, changesIn, onlyOne, orderOf, PAID_BY_NOW, watchOrder } from '../support/buyer.ts';
 import { eventually, rawId, receiptOf } from '../support/operator.ts';
 import type { Order } from '../support/order-views.ts';
 import { describeEachStore } from '../support/stores.ts';
 import { TradingShop } from '../support/trading-shop.ts';
 
-const PAID = { __typename: 'OrderPayload', order: { status: 'PAID', payments: [{ status: 'CONFIRMED' }] } };
+const PAID = { __typename: 'OrderPayload', order: { status: PAID_BY_NOW, payments: [{ status: 'CONFIRMED' }] } };
 
 describeEachStore('Paying', (kind) => {
   let shop: TradingShop;

@@ -19,6 +19,9 @@ import { type Watching, watch } from './sockets.ts';
 export const EMAIL = 'ada@example.com';
 export const ADDRESS = { name: 'Ada', street: '1 Row', city: 'London', postalCode: 'N1', country: 'UK' };
 
+/** The status of an order as a payment is answered: its shipment may have begun before the answer was read. */
+export const PAID_BY_NOW: unknown = expect.stringMatching(/^(PAID|PREPARING|SHIPPED|DELIVERED)$/);
+
 export interface OrderEvent extends ShopEvent {
   readonly aggregateType: string;
 }
