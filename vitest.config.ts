@@ -1,5 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+const WASM_TIERS = fileURLToPath(new URL('test/support/wasm-tiers.cjs', import.meta.url));
 
 /** What takes longest comes first: otherwise one worker is busy with it at the end, and the other has nothing to do. */
 const LONG =
@@ -21,8 +24,10 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/global-setup.ts',
     pool: 'forks',
-    // Each file may start servers and databases of its own, and some measure time: more at once only wait for another.
-    maxWorkers: 2,
+    // Each file may start servers and databases of its own: with more at once, files only wait for another.
+    maxWorkers: 3,
+    execArgv: ['--require', WASM_TIERS],
+    env: { NODE_OPTIONS: `--require ${JSON.stringify(WASM_TIERS)}` },
     // A worker loads the packages and compiles the embedded database once, not for each file: no test replaces a module
     // or changes the environment.
     isolate: false,
