@@ -26,7 +26,6 @@ export default defineConfig({
     pool: 'forks',
     // Each file may start servers and databases of its own: with more at once, files only wait for another.
     maxWorkers: 3,
-    execArgv: ['--require', WASM_TIERS],
     env: { NODE_OPTIONS: `--require ${JSON.stringify(WASM_TIERS)}` },
     // A worker loads the packages and compiles the embedded database once, not for each file: no test replaces a module
     // or changes the environment.

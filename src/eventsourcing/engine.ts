@@ -1,3 +1,4 @@
+import { ArchiveLists } from './archive/archive-lists.ts';
 import { Archiver } from './archive/archiver.ts';
 import { forgottenIn } from './backup/forgotten-list.ts';
 import { StoreState } from './backup/store-state.ts';
@@ -226,7 +227,7 @@ export class Engine {
       events: new StoredEvents(database.derived),
       keys: new SealKeys(settings.masterKey, settings.otherMasterKeys),
     };
-    this.verifier = new LogVerifier(sealing);
+    this.verifier = new LogVerifier({ ...sealing, lists: new ArchiveLists(database.derived) });
     const known = new KnownCheckpoint(settings.checkpointPlace, logger);
     this.sealer = new Sealer({ ...sealing, known, tail: this.tail, clock, logger });
     this.#news = new News({

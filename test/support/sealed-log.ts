@@ -1,5 +1,6 @@
 import { expect, vi } from 'vitest';
 import { z } from 'zod';
+import { ArchiveLists } from '../../src/eventsourcing/archive/archive-lists.ts';
 import type { Engine } from '../../src/eventsourcing/engine.ts';
 import { StoredEvents } from '../../src/eventsourcing/log/stored-events.ts';
 import type { Finding } from '../../src/eventsourcing/seals/findings.ts';
@@ -32,7 +33,8 @@ export interface Verification {
 export async function verifyLog({ log }: Pick<Database, 'log'>, options: Verification = {}): Promise<Verified> {
   const { checkpoints = [], masterKey = testMasterKey, between } = options;
   const keys = new SealKeys(masterKey);
-  const verifier = new LogVerifier({ store: new SealStore(log), events: new StoredEvents(log), keys });
+  const [store, events, lists] = [new SealStore(log), new StoredEvents(log), new ArchiveLists(log)];
+  const verifier = new LogVerifier({ store, events, lists, keys });
   const kept = checkpoints.map((token) => parseCheckpoint(token) ?? expect.fail(`no checkpoint: ${token}`));
   const findings: Finding[] = [];
   for (let walk: Walk | undefined, steps = 1; ; steps += 1) {

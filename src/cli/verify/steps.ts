@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Settings } from '../../config.ts';
+import { ArchiveLists } from '../../eventsourcing/archive/archive-lists.ts';
 import { StoredEvents } from '../../eventsourcing/log/stored-events.ts';
 import { FINDING_KINDS } from '../../eventsourcing/seals/findings.ts';
 import { type Checkpoint, checkpointToken } from '../../eventsourcing/seals/log-seal.ts';
@@ -44,7 +45,8 @@ async function onStore(settings: Settings): Promise<VerificationSteps> {
   const { database, masterKey, otherMasterKeys } = await openAsItIs(settings, createLogger(settings.LOG_LEVEL));
   const { derived } = database;
   const keys = new SealKeys(masterKey, otherMasterKeys);
-  const verifier = new LogVerifier({ store: new SealStore(derived), events: new StoredEvents(derived), keys });
+  const [store, events, lists] = [new SealStore(derived), new StoredEvents(derived), new ArchiveLists(derived)];
+  const verifier = new LogVerifier({ store, events, lists, keys });
   return { step: (walk, checkpoints) => verifier.step(walk, checkpoints), close: () => database.close() };
 }
 

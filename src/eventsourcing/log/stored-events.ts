@@ -36,16 +36,14 @@ export interface StoredEvent {
   readonly line: string;
 }
 
-// The newest event of all is never archived: seen in the same statement, it tells whether there is more.
-const READ_AFTER = `SELECT newest.newest, found.* FROM (
-    SELECT least(coalesce(max(position), 0), ${Number.MAX_SAFE_INTEGER}) AS newest FROM events
-  ) AS newest
-  LEFT JOIN LATERAL (
-    SELECT position, ${STORED_LINE} AS line FROM events WHERE position > $1 AND position <= $2 ORDER BY position
-  ) AS found ON true`;
-const foundRows = z
-  .array(z.object({ newest: column.safeInt(), position: column.safeInt().nullable(), line: z.string().nullable() }))
-  .min(1);
+// The newest event of all is never archived: seen in the same statement, it tells whether there is more. All lines come as
+// one text, for that takes half the time of as many rows: there is no line break in any of them.
+const READ_AFTER = `SELECT
+    (SELECT least(coalesce(max(position), 0), ${Number.MAX_SAFE_INTEGER}) FROM events) AS newest,
+    (SELECT string_agg(found.line, E'\\n') FROM (
+      SELECT ${STORED_LINE} AS line FROM events WHERE position > $1 AND position <= $2 ORDER BY position
+    ) AS found) AS lines`;
+const answer = z.tuple([z.object({ newest: column.safeInt(), lines: z.string().nullable() })]);
 
 /** Reads the log as it is stored, wherever its events are kept: for whoever hashes it, copies it, or hands it on. */
 export class StoredEvents {
@@ -62,11 +60,8 @@ export class StoredEvents {
     const found: StoredEvent[] = [];
     for (let after = position; ; ) {
       const upTo = after + limit - found.length;
-      const rows = foundRows.parse(await this.#client.query(READ_AFTER, after, upTo));
-      const stored = rows.flatMap((row) =>
-        row.position === null ? [] : { position: row.position, line: row.line ?? '' },
-      );
-      const newest = rows[0]?.newest ?? 0;
+      const [{ newest, lines }] = answer.parse(await this.#client.query(READ_AFTER, after, upTo));
+      const stored = (lines?.split('\n') ?? []).map((line) => ({ position: positionOfLine(line), line }));
       found.push(...(await this.#withArchived(stored, after, Math.min(newest, upTo))));
       if (found.length >= limit || newest <= upTo) return found;
       after = await skipFrom(this.#client, upTo);

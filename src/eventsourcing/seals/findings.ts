@@ -1,6 +1,16 @@
 import { z } from 'zod';
 
-export const FINDING_KINDS = ['CHANGED', 'MISSING', 'MOVED', 'EXTRA', 'SEAL', 'UNSEALED', 'CHECKPOINT', 'CUT'] as const;
+export const FINDING_KINDS = [
+  'CHANGED',
+  'MISSING',
+  'MOVED',
+  'EXTRA',
+  'SEAL',
+  'UNSEALED',
+  'CHECKPOINT',
+  'CUT',
+  'ARCHIVE',
+] as const;
 export type FindingKind = (typeof FINDING_KINDS)[number];
 
 /** Something that is not as it was sealed. */
@@ -22,6 +32,11 @@ export function eventNamed(line: string): string {
   if (content === undefined) return 'event';
   const [position, eventId, streamId, , , version, type] = content;
   return `event ${position} (${streamId} version ${version}, ${type}, id ${eventId})`;
+}
+
+/** The seal of events, by where they are in the log. */
+export function sealNamed(first: number, last: number): string {
+  return first === last ? `The seal of event ${first}` : `The seal of events ${first} to ${last}`;
 }
 
 /** The same event at another place in the log. */

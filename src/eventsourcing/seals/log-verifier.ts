@@ -1,7 +1,8 @@
 import { isDatabaseAway } from '../../platform/failures.ts';
+import type { ArchiveLists, WrongList } from '../archive/archive-lists.ts';
 import { failureText } from '../failure-text.ts';
 import type { StoredEvent, StoredEvents } from '../log/stored-events.ts';
-import { type Finding, recordedAt } from './findings.ts';
+import { type Finding, recordedAt, sealNamed } from './findings.ts';
 import {
   type Checkpoint,
   chained,
@@ -26,6 +27,7 @@ const MAX_NAMED = 20;
 export interface VerifierParts {
   readonly store: SealStore;
   readonly events: StoredEvents;
+  readonly lists: ArchiveLists;
   readonly keys: SealKeys;
 }
 
@@ -55,6 +57,7 @@ export class LogVerifier {
     const step = new Step(this.#parts, checkpoints, { ...(from ?? beginning) });
     if (from === undefined) await step.begin();
     await step.run();
+    await step.compareLists();
     return { walk: step.walk, findings: step.findings };
   }
 }
@@ -66,12 +69,14 @@ class Step {
   readonly walk: Mutable<Walk>;
   readonly #parts: VerifierParts;
   readonly #checkpoints: readonly Checkpoint[];
+  readonly #start: number;
   #pages = 0;
 
   constructor(parts: VerifierParts, checkpoints: readonly Checkpoint[], walk: Mutable<Walk>) {
     this.#parts = parts;
     this.#checkpoints = checkpoints;
     this.walk = walk;
+    this.#start = walk.position;
   }
 
   async begin(): Promise<void> {
@@ -94,6 +99,17 @@ class Step {
     const seals = await store.page(this.walk.sealRead, SEALS_PER_STEP);
     for (const seal of seals) if (!this.walk.isDone && !(await this.#takeSeal(seal))) return;
     if (seals.length === 0) await this.#takeTail();
+  }
+
+  /** Holds what archived events are found by against the events that this step came by. */
+  async compareLists(): Promise<void> {
+    const { lists } = this.#parts;
+    const { position, isDone } = this.walk;
+    const tell = (wrong: readonly WrongList[]) => {
+      for (const it of wrong) this.#find('ARCHIVE', it.position, it.message);
+    };
+    tell(await lists.wrongIn({ after: this.#start, upTo: position }));
+    if (isDone) tell(await lists.surplus());
   }
 
   /** @returns false where the step is long enough before it is done with */
@@ -281,8 +297,4 @@ class Step {
     this.walk.findings += 1;
     if (this.findings.length < MAX_NAMED) this.findings.push({ kind, position, message });
   }
-}
-
-function sealNamed(first: number, last: number): string {
-  return first === last ? `The seal of event ${first}` : `The seal of events ${first} to ${last}`;
 }
