@@ -1,3 +1,5 @@
+import { fault } from './faults.ts';
+
 /** So many are suggested. */
 const MAX_NAMED = 3;
 const MAX_SHOWN = 80;
@@ -17,6 +19,18 @@ export function didYouMean(name: string, known: Iterable<string>): string {
   const last = near.pop();
   if (last === undefined) return '';
   return ` Did you mean ${near.length === 0 ? last : `${near.join(', ')} or ${last}`}?`;
+}
+
+/**
+ * Whatever a filter names must be there: an empty answer to a slip of the pen would look like nothing had happened.
+ * @param what it should be: `type of events`
+ * @param more where all of them can be found
+ * @throws the fault BAD_USER_INPUT
+ */
+export function expectKnown(what: string, name: string, known: Iterable<string>, more = ''): void {
+  const all = new Set(known);
+  if (!all.has(name))
+    throw fault('BAD_USER_INPUT', `There is no ${what} ${quoted(name)}.${didYouMean(name, all)}${more}`);
 }
 
 /** What somebody sent, as it is repeated to them. */

@@ -386,6 +386,7 @@ describeEachStore('Operators', (kind) => {
       });
     expect(await get(STAFF, seen, { status: ['RUNNING', 'COMPLETED'] })).toMatchObject({ totalCount: 1 });
     expect(await get(STAFF, seen, { status: ['RUNNING'] })).toMatchObject({ totalCount: 0, nodes: [] });
+    expect(await faultOf(STAFF, '{ processes(status: ["DONE"]) { totalCount } }')).toBe('BAD_USER_INPUT');
     expect(await faultOf(MIA, '{ processes { totalCount } }')).toBe('FORBIDDEN');
     const node = `query($id: ID!) { node(id: $id) { ... on ProcessInstance { process } } }`;
     const id = encodeGlobalId('ProcessInstance', 'watchman-j');

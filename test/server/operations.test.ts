@@ -140,10 +140,19 @@ describeEachStore('Operators, and whoever sent a command', (kind) => {
       expect(errors?.map(({ extensions }) => extensions?.code)).toEqual(['BAD_USER_INPUT']);
     });
 
+    test('says what a name might have meant that there is not', async () => {
+      const messages = async (...name: string[]) =>
+        (await operator.ask(LISTS.commands, { filter: { name } })).errors?.map(({ message }) => message);
+      expect(await messages('AddItemToCard')).toEqual([
+        'There is no command "AddItemToCard". Did you mean AddItemToCart?',
+      ]);
+      expect(await messages('AddItemToCart', '\u0000')).toEqual(['There is no command "\\u0000".']);
+    });
+
     test.each(['0000-01-01T00:00:00Z', '9999-12-31T23:59:59-23:59'])(
       'is not confused by instants and texts that no database holds: %s',
       async (instant) => {
-        const filter = { aggregateId: randomUUID(), from: instant, to: instant, name: ['\u0000'] };
+        const filter = { aggregateId: randomUUID(), from: instant, to: instant };
         expect((await operator.commands({ filter })).totalCount).toBe(0);
         expect((await operator.commands({ filter: { aggregateId: '\u0000' } })).nodes).toEqual([]);
       },

@@ -3,7 +3,7 @@ import type { AggregateName } from '../../eventsourcing/reads/read-records.ts';
 import { aggregateNamedBy } from '../../graphql/aggregate-name.ts';
 import { fault } from '../../graphql/faults.ts';
 import { parseGlobalId } from '../../graphql/global-id.ts';
-import { didYouMean, quoted } from '../../graphql/nearest.ts';
+import { expectKnown, quoted } from '../../graphql/nearest.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 
 const MAX_TYPES = 100;
@@ -39,7 +39,7 @@ export type EventFilterRef = ReturnType<typeof addEventFilter>;
 /** As it is sent: null is what is left out. */
 type Sent = { readonly [Member in Exclude<keyof EventFilter, 'streamId'>]?: EventFilter[Member] | null };
 
-/** Whatever a filter names must be there: an empty answer to a slip of the pen would look like nothing had happened. */
+/** What a filter may name. */
 export interface KnownNames {
   readonly eventTypes: ReadonlySet<string>;
   readonly aggregateTypes: readonly string[];
@@ -49,7 +49,9 @@ export interface KnownNames {
 export function filterOf(sent: Sent | null | undefined, known: KnownNames): EventFilter {
   const { aggregateType, aggregateId, types, actorId, correlationId, from, to } = sent ?? {};
   if ((types?.length ?? 0) > MAX_TYPES) throw fault('BAD_USER_INPUT', `At most ${MAX_TYPES} types.`);
-  for (const type of types ?? []) expectEventType(type, known);
+  for (const type of types ?? []) {
+    expectKnown('type of events', type, known.eventTypes, ' All are the types that implement Event.');
+  }
   if (aggregateType != null) expectAggregateType(aggregateType, known);
   return {
     aggregateType: aggregateType ?? undefined,
@@ -60,15 +62,6 @@ export function filterOf(sent: Sent | null | undefined, known: KnownNames): Even
     from: from ?? undefined,
     to: to ?? undefined,
   };
-}
-
-function expectEventType(type: string, { eventTypes }: KnownNames): void {
-  if (eventTypes.has(type)) return;
-  const near = didYouMean(type, eventTypes);
-  throw fault(
-    'BAD_USER_INPUT',
-    `There is no type of events ${quoted(type)}.${near} All are the types that implement Event.`,
-  );
 }
 
 function expectAggregateType(type: string, { aggregateTypes }: KnownNames): void {

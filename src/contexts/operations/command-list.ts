@@ -6,6 +6,7 @@ import type { BuilderTypes } from '../../graphql/builder.ts';
 import { fault } from '../../graphql/faults.ts';
 import { parseGlobalId } from '../../graphql/global-id.ts';
 import { cursorInstant, keysetPage, TOTAL_COUNT } from '../../graphql/keyset-page.ts';
+import { expectKnown } from '../../graphql/nearest.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 
 /** Beyond these, commands are not counted. */
@@ -23,7 +24,9 @@ export function addCommandList(
     description: 'Which commands; all of what is given must hold.',
     fields: (t) => ({
       status: t.field({ type: [commandStatus], description: 'One of these.' }),
-      name: t.stringList({ description: `One of these, at most ${MAX_NAMES}: AddItemToCart, say.` }),
+      name: t.stringList({
+        description: `One of these, at most ${MAX_NAMES}: AddItemToCart, say. One that there is not is an error.`,
+      }),
       aggregateId: t.id({ description: 'For this aggregate: its id, or its raw id as it stands in the log.' }),
       correlationId: t.id({ description: 'What began with the same request.' }),
       from: t.field({ type: 'DateTime', description: 'Sent then or later.' }),
@@ -37,8 +40,8 @@ export function addCommandList(
         audience: 'staff',
         description: 'The commands that were accepted, newest first.',
         args: { filter: t.arg({ type: filter, description: 'Which commands; all, if left out.' }) },
-        resolve: (_root, args, { engine: { commandRecords } }) => {
-          const wanted = wantedOf(args.filter ?? {});
+        resolve: (_root, args, { engine: { commandRecords, executor } }) => {
+          const wanted = wantedOf(args.filter ?? {}, executor.aggregates);
           return keysetPage(args, {
             name: 'commands',
             key: commandKey,
@@ -64,8 +67,12 @@ function rawId(id: string | undefined): string | undefined {
   return id === undefined ? undefined : (parseGlobalId(id)?.id ?? id);
 }
 
-function wantedOf({ status, name, aggregateId, correlationId, from, to }: Sent): CommandFilter {
+function wantedOf(
+  { status, name, aggregateId, correlationId, from, to }: Sent,
+  known: ReadonlyMap<string, unknown>,
+): CommandFilter {
   if ((name?.length ?? 0) > MAX_NAMES) throw fault('BAD_USER_INPUT', `At most ${MAX_NAMES} names.`);
+  for (const it of name ?? []) expectKnown('command', it, known.keys());
   return {
     status: status ?? undefined,
     name: name ?? undefined,

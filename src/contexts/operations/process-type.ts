@@ -8,6 +8,7 @@ import {
 } from '../../eventsourcing/processes/process-view.ts';
 import type { ReadRows } from '../../eventsourcing/projections/read-table.ts';
 import { keysetPage, TOTAL_COUNT } from '../../graphql/keyset-page.ts';
+import { expectKnown } from '../../graphql/nearest.ts';
 import type { SchemaKit } from '../../graphql/schema-kit.ts';
 import { isUuid } from '../../platform/column-values.ts';
 import { Conditions, type KeysetOrder, type KeysetPage, keysetClauses } from '../../platform/keyset.ts';
@@ -79,11 +80,14 @@ export function addProcessType({ builder }: SchemaKit, shared: SharedTypes): voi
         audience: 'staff',
         description: 'What processes are at work, and were; the newest first.',
         args: {
-          status: t.arg.stringList({ description: 'One of these: RUNNING, COMPLETED, COMPENSATED.' }),
+          status: t.arg.stringList({
+            description: 'One of these: RUNNING, COMPLETED, COMPENSATED. Another is an error.',
+          }),
           correlationId: t.arg.id({ description: 'Begun by this request.' }),
         },
         resolve: (_root, args, { engine }) => {
           const { rows } = engine.view(processView);
+          for (const it of args.status ?? []) expectKnown('status of processes', it, PROCESS_STATUSES);
           const wanted = { status: args.status ?? undefined, correlationId: args.correlationId ?? undefined };
           return keysetPage(args, {
             name: 'processes',
@@ -118,10 +122,9 @@ function countProcesses(rows: ReadRows<ProcessRow>, wanted: ProcessesWanted): Pr
 function conditionsOf({ status, correlationId }: ProcessesWanted): Conditions {
   const conditions = new Conditions();
   if (status !== undefined) {
-    const known = PROCESS_STATUSES.filter((it) => status.includes(it));
     // One of them can be read from its index in order.
-    if (known.length === 1) conditions.add((at) => `status = ${at}::text`, known[0]);
-    else conditions.add((at) => `status = ANY (${at}::text[])`, known);
+    if (status.length === 1) conditions.add((at) => `status = ${at}::text`, status[0]);
+    else conditions.add((at) => `status = ANY (${at}::text[])`, status);
   }
   if (correlationId === undefined) return conditions;
   if (isUuid(correlationId)) conditions.add((at) => `correlation_id = ${at}::uuid`, correlationId);

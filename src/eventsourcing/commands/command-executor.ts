@@ -47,7 +47,8 @@ export class CommandExecutor {
   /** Commands that take time outside, and should not be waited for by others: the kind of aggregate, by the name. */
   readonly performed: ReadonlyMap<string, string>;
   readonly #parts: ExecutorParts;
-  readonly #aggregates: ReadonlyMap<string, Aggregate>;
+  /** By the names of their commands. */
+  readonly aggregates: ReadonlyMap<string, Aggregate>;
   readonly #needs: BatchNeeds;
   readonly #runner: BatchRunner;
   /** The last request of each commandId that was not answered yet; one with the same id waits for it. */
@@ -59,11 +60,11 @@ export class CommandExecutor {
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
-    this.#aggregates = new Map(parts.aggregates.flatMap((it) => it.commands.map(({ name }) => [name, it] as const)));
+    this.aggregates = new Map(parts.aggregates.flatMap((it) => it.commands.map(({ name }) => [name, it] as const)));
     const performed = parts.aggregates.map((it) => it.commands.filter((each) => each.performed === true));
-    this.performed = new Map(performed.flat().map(({ name }) => [name, this.#aggregates.get(name)?.type ?? '']));
-    this.#needs = new BatchNeeds(parts.states, this.#aggregates, parts.facts);
-    this.#runner = new BatchRunner(parts, this.#aggregates, this.#needs);
+    this.performed = new Map(performed.flat().map(({ name }) => [name, this.aggregates.get(name)?.type ?? '']));
+    this.#needs = new BatchNeeds(parts.states, this.aggregates, parts.facts);
+    this.#runner = new BatchRunner(parts, this.aggregates, this.#needs);
     for (const { name, input } of parts.aggregates.flatMap((it) => it.commands))
       parts.codec.admit(name, input, 'command');
   }
@@ -184,7 +185,7 @@ export class CommandExecutor {
 
   /** What the command is, and why it is not taken: its actor may not send it, or its input is not valid. */
   #check({ name, actor, data }: CommandRequest): CheckedCommand {
-    const aggregate = this.#aggregates.get(name);
+    const aggregate = this.aggregates.get(name);
     const definition = aggregate?.commands.find((it) => it.name === name);
     if (aggregate === undefined || definition === undefined) throw new UnknownCommand(`There is no command ${name}.`);
     if (!isAudience(actor, definition.audience)) {
