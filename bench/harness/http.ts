@@ -42,6 +42,7 @@ export class HttpConnection {
   send(body: string, done: Done, failed: (error: Error) => void): void {
     this.#done = done;
     this.#failed = failed;
+    if (this.#socket.destroyed) return this.#fail(new Error('The connection was closed while nothing was asked.'));
     this.#socket.write(`${this.#head}${body.length}\r\n\r\n${body}`, 'latin1');
   }
 

@@ -112,17 +112,15 @@ async function checkOutAll(address: Address, count: number): Promise<Measurement
 async function latencies({ report, times, wants }: Context, product: Product): Promise<void> {
   const { address, engine } = product;
   const next = addToCarts(await createCarts(address, newUuids(CARTS)), 1);
-  const connection = await HttpConnection.open(address);
   const longer = { ...times, roundMs: LONGER * times.roundMs };
   const figures: Figures = await alternate<string>(
     {
       command: (durationMs) => product.drive({ connections: 1, durationMs, next, success: ADD_ITEM_SUCCESS }),
-      placed: (durationMs) => oneByOne(address, connection, 'placed', durationMs),
-      paid: (durationMs) => oneByOne(address, connection, 'paid', durationMs),
+      placed: (durationMs) => oneByOne(address, 'placed', durationMs),
+      paid: (durationMs) => oneByOne(address, 'paid', durationMs),
     },
     longer,
   );
-  connection.close();
   const { command } = figures;
   for (const { name, series, at, goal } of LATENCY_ROWS.filter((row) => wants(row.name))) {
     report.add({
@@ -140,12 +138,9 @@ async function latencies({ report, times, wants }: Context, product: Product): P
 }
 
 /** @param upTo which of its two steps is measured: from the check-out to PLACED, or from the payment to PAID */
-async function oneByOne(
-  address: Address,
-  connection: HttpConnection,
-  upTo: 'placed' | 'paid',
-  durationMs: number,
-): Promise<Measurement> {
+async function oneByOne(address: Address, upTo: 'placed' | 'paid', durationMs: number): Promise<Measurement> {
+  // Its own: the server closes one that has nothing to do while the others have their turn.
+  const connection = await HttpConnection.open(address);
   const taken = new Latencies();
   const timed = async <Result>(step: typeof upTo, work: () => Promise<Result>): Promise<Result> => {
     const begun = sharedNow();
@@ -161,6 +156,7 @@ async function oneByOne(
   };
   const start = sharedNow();
   const { errors, samples } = await closedLoop(order, { inFlight: 1, durationMs });
+  connection.close();
   await untilIdle(address);
   return measurement(taken, sharedNow() - start, errors, samples);
 }

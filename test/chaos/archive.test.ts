@@ -18,7 +18,7 @@ import { describeEachStore, type TestStore } from '../support/stores.ts';
 /** The first invoices of the sample. */
 const INVOICES = readFileSync(new URL('../../seed/online-retail-1000.csv', import.meta.url), 'utf8')
   .split('\n')
-  .slice(0, 120);
+  .slice(0, 80);
 const SECRETS = simulatorSecrets('simulated');
 const ALL = ['--older-than', '0m'];
 /** So long a process works before it is killed: from when it has hardly begun to when it is nearly done. */

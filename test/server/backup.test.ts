@@ -84,7 +84,7 @@ describe.each(ways.map(([from, to]) => ({ from, to, name: `${from.engine} into $
           dueAt: inMs(3_600_000),
         },
       );
-      const load = new Load(() => server.url, SKUS, 4);
+      const load = new Load(() => server.url, SKUS, 2);
       await load.begin(8);
       const before = load.acknowledged.length;
       const made = await commandLine(['backup', file, '--url', server.url], source.environment);
