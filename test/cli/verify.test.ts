@@ -101,62 +101,70 @@ describeEachStore('cartstream verify', (kind) => {
     );
   });
 
-  test('finds a tail that was cut off with its seals, by what is kept outside the database, and has it accepted', async () => {
-    const store = await create();
-    const events = await used(store);
-    const cut = events - 1;
-    await change(
-      store,
-      'DELETE FROM log_seals',
-      `DELETE FROM events WHERE position > ${cut}`,
-      `UPDATE log_head SET position = ${cut} WHERE id = 1`,
-    );
-    const { code, output } = await verify(store);
-    expect(code).toBe(1);
-    expect(output).toContain(`The log ends at event ${cut}, and had event ${events} when it was sealed at`);
-    expect(output).toContain('npx cartstream verify --accept');
-    // A server of this machine does not seal what is left, as if nothing had been.
-    const server = await serve(store);
-    await new Shop(server.url).addProduct('B');
-    await vi.waitFor(async () => {
-      const ready = await (await fetch(new URL('/health/ready', server.url))).json();
-      expect(ready).toMatchObject({ seals: { problem: expect.stringContaining(`now up to event 0 only`) } });
-    }, PATIENCE);
-    await server.stop();
-    expect(await inStore(store, sealsOf)).toEqual([]);
-    const accepted = await verify(store, ['--accept']);
-    expect(accepted).toMatchObject({ code: 0, output: expect.stringMatching(/^Nothing of \d+ events is sealed/) });
-    const file = join(store.environment['DATA_DIR'] ?? '', 'checkpoint.json');
-    expect(readFileSync(file, 'utf8')).not.toContain('cp1.');
-    const again = await serve(store);
-    await vi.waitFor(async () => {
-      const ready = await (await fetch(new URL('/health/ready', again.url))).json();
-      expect(ready).toMatchObject({ seals: { problem: null, lag: 0 } });
-    }, PATIENCE);
-    await again.stop();
-    expect((await verify(store)).code).toBe(0);
-    expect(readFileSync(file, 'utf8')).toContain('cp1.');
-  });
+  // The same on either engine.
+  test.runIf(kind.engine === 'pglite')(
+    'finds a tail that was cut off with its seals, by what is kept outside the database, and has it accepted',
+    async () => {
+      const store = await create();
+      const events = await used(store);
+      const cut = events - 1;
+      await change(
+        store,
+        'DELETE FROM log_seals',
+        `DELETE FROM events WHERE position > ${cut}`,
+        `UPDATE log_head SET position = ${cut} WHERE id = 1`,
+      );
+      const { code, output } = await verify(store);
+      expect(code).toBe(1);
+      expect(output).toContain(`The log ends at event ${cut}, and had event ${events} when it was sealed at`);
+      expect(output).toContain('npx cartstream verify --accept');
+      // A server of this machine does not seal what is left, as if nothing had been.
+      const server = await serve(store);
+      await new Shop(server.url).addProduct('B');
+      await vi.waitFor(async () => {
+        const ready = await (await fetch(new URL('/health/ready', server.url))).json();
+        expect(ready).toMatchObject({ seals: { problem: expect.stringContaining(`now up to event 0 only`) } });
+      }, PATIENCE);
+      await server.stop();
+      expect(await inStore(store, sealsOf)).toEqual([]);
+      const accepted = await verify(store, ['--accept']);
+      expect(accepted).toMatchObject({ code: 0, output: expect.stringMatching(/^Nothing of \d+ events is sealed/) });
+      const file = join(store.environment['DATA_DIR'] ?? '', 'checkpoint.json');
+      expect(readFileSync(file, 'utf8')).not.toContain('cp1.');
+      const again = await serve(store);
+      await vi.waitFor(async () => {
+        const ready = await (await fetch(new URL('/health/ready', again.url))).json();
+        expect(ready).toMatchObject({ seals: { problem: null, lag: 0 } });
+      }, PATIENCE);
+      await again.stop();
+      expect((await verify(store)).code).toBe(0);
+      expect(readFileSync(file, 'utf8')).toContain('cp1.');
+    },
+  );
 
-  test('tells a store that was exchanged from one that was changed, and goes on from it once that is accepted', async () => {
-    const store = await create();
-    await used(store);
-    const other = await create();
-    await used(other);
-    const token = checkpointIn((await verify(other)).output);
-    await change(store, `UPDATE log_head SET epoch = 'ffffffffffff'`);
-    const { code, output } = await verify(store, ['--checkpoint', token]);
-    expect(code).toBe(1);
-    expect(output).toContain('it was restored, or exchanged for another');
-    const file = join(store.environment['DATA_DIR'] ?? '', 'checkpoint.json');
-    writeFileSync(file, '{');
-    expect(await verify(store)).toMatchObject({ code: 1, output: expect.stringContaining('cannot be understood') });
-    expect(await verify(store, ['--accept'])).toMatchObject({
-      code: 0,
-      output: expect.stringContaining('says so from now on'),
-    });
-    expect((await verify(store)).code).toBe(0);
-  });
+  // The same on either engine.
+  test.runIf(kind.engine === 'pglite')(
+    'tells a store that was exchanged from one that was changed, and goes on from it once that is accepted',
+    async () => {
+      const store = await create();
+      await used(store);
+      const other = await create();
+      await used(other);
+      const token = checkpointIn((await verify(other)).output);
+      await change(store, `UPDATE log_head SET epoch = 'ffffffffffff'`);
+      const { code, output } = await verify(store, ['--checkpoint', token]);
+      expect(code).toBe(1);
+      expect(output).toContain('it was restored, or exchanged for another');
+      const file = join(store.environment['DATA_DIR'] ?? '', 'checkpoint.json');
+      writeFileSync(file, '{');
+      expect(await verify(store)).toMatchObject({ code: 1, output: expect.stringContaining('cannot be understood') });
+      expect(await verify(store, ['--accept'])).toMatchObject({
+        code: 0,
+        output: expect.stringContaining('says so from now on'),
+      });
+      expect((await verify(store)).code).toBe(0);
+    },
+  );
 
   // The same on either engine.
   test.runIf(kind.engine === 'pglite')('says what is wrong with what it was given', async () => {

@@ -178,9 +178,9 @@ describeEachStore('Operators, and whoever sent a command', (kind) => {
     expect(await list({ first: 2, after: first.endCursor })).toMatchObject({ ids: all.slice(2), hasNextPage: false });
     expect(await list({ last: 2 })).toMatchObject({ ids: all.slice(1), hasPreviousPage: true });
     expect((await list({ status: ['COMPLETED', 'COMPENSATED'] })).ids).toEqual([]);
-    expect((await list({ status: ['no such status'] })).ids).toEqual([]);
     expect((await list({ status: ['RUNNING', 'COMPLETED'] })).ids).toEqual(all);
-    for (const wrong of [{ first: -1 }, { after: 'garbage' }, { after: cursor('processes', 'one') }]) {
+    const wrongs = [{ first: -1 }, { after: 'garbage' }, { after: cursor('processes', 'one') }, { status: ['DONE'] }];
+    for (const wrong of wrongs) {
       const { errors } = await operator.ask(LISTS.processes, wrong);
       expect(errors?.map(({ extensions }) => extensions?.code)).toEqual(['BAD_USER_INPUT']);
     }
