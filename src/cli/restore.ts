@@ -17,7 +17,7 @@ import { codecOver, forgottenFor, saidOf } from './refilled-store.ts';
 import { type Progress, showProgress } from './replay/progress.ts';
 import { letGoOfCheckpoint } from './verify/let-go.ts';
 
-const POSITION = /^(?:([0-9a-f]+)\.)?(\d{1,15})$/;
+const POSITION = /^(?:([0-9a-f]+)\.)?(\d{1,16})$/;
 
 const restoreOptions = z.object({
   forgotten: z.string().min(1).optional(),
@@ -25,7 +25,7 @@ const restoreOptions = z.object({
     .string()
     .transform((text, context) => {
       const [, epoch, position] = POSITION.exec(text) ?? [];
-      if (position !== undefined) return { position: Number(position), epoch };
+      if (Number.isSafeInteger(Number(position))) return { position: Number(position), epoch };
       const at = new Date(text);
       if (/^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:?\d\d)$/.test(text) && !Number.isNaN(at.getTime())) return { at };
       context.addIssue('must be a position, or an instant like 2026-11-23T10:00:00Z');

@@ -136,6 +136,9 @@ describe.each(ways.map(([from, to]) => ({ from, to, name: `${from.engine} into $
       const { code, errors } = await commandLine(['restore', file], target.environment);
       expect(code).toBe(1);
       expect(errors).toMatch(/^There is something in this store already, and nothing was changed/);
+      // Back to a position as the API gave it: it is understood.
+      const until = await commandLine(['restore', file, '--until', order.position], target.environment);
+      expect(until.errors).toMatch(/^There is something in this store already/);
     });
 
     test('waits with what is queued until it is resumed, and answers meanwhile', async () => {

@@ -14,6 +14,10 @@ const LISTED = `SELECT it.id, listed.position, listed.correlation_id AS "correla
   FROM unnest($1::uuid[]) AS it(id) JOIN archived_events AS listed ON listed.event_id = it.id`;
 const PLACED = `SELECT stream_id AS "streamId", aggregate_type AS "aggregateType", positions[it.first:it.last] AS positions
   FROM jsonb_to_recordset($1::jsonb) AS it(stream text, first int, last int) JOIN archived_streams ON stream_id = it.stream`;
+// Read after the segment: what is moved is in one of the two places then, and never behind the end of the log.
+const FORGED = `SELECT position, 'beside it in the log' AS place FROM events WHERE position = ANY ($1::bigint[])
+  UNION SELECT it.position, 'behind the end of the log' FROM unnest($1::bigint[]) AS it(position)
+  WHERE it.position > (SELECT position FROM log_head WHERE id = 1) ORDER BY position`;
 // In one statement: so that what is archived just now counts in all of them, or in none.
 const COUNTS = `SELECT
     (SELECT coalesce(sum(count), 0) FROM archive_segments) AS events,
@@ -25,6 +29,7 @@ const COUNTS = `SELECT
     ) AS beyond, least(position, ${Number.MAX_SAFE_INTEGER}) AS "end"
   FROM log_head WHERE id = 1`;
 
+const forgedRows = z.array(z.object({ position: column.safeInt(), place: z.string() }));
 const segmentRows = z.array(
   z.object({
     number: column.safeInt(),
@@ -52,7 +57,7 @@ const counts = z.tuple([
 
 type Segment = z.output<typeof segmentRows>[number];
 
-/** Something by which an archived event is found, and that does not lead to it. */
+/** Something in the archive that does not lead to an archived event, or leads to one that is none. */
 export interface WrongList {
   /** Of the event. */
   readonly position: number;
@@ -80,7 +85,8 @@ export class ArchiveLists {
       const segments = segmentRows.parse(await this.#client.query(BEGINNING_IN, first, segmentOf(upTo)));
       for (const segment of segments) {
         const events = (await unpackSegment(segment.events)).map(parseStoredLine);
-        wrong.push(...wrongColumns(segment, events), ...(await this.#wrongPlaces(events)));
+        wrong.push(...(await this.#forged(events)), ...wrongColumns(segment, events));
+        wrong.push(...(await this.#wrongPlaces(events)));
       }
     } catch (error) {
       if (isDatabaseAway(error)) throw error;
@@ -106,6 +112,16 @@ export class ArchiveLists {
     say('archived_events', listed);
     say('archived_streams', placed);
     return wrong;
+  }
+
+  /** What cannot be, for an event is at one place only. */
+  async #forged(events: readonly EventRow[]): Promise<WrongList[]> {
+    const positions = events.map(({ position }) => position);
+    const rows = forgedRows.parse(await this.#client.query(FORGED, positions));
+    return rows.map(({ position, place }) => ({
+      position,
+      message: `Event ${position} is in the archive, and ${place}: somebody put it there.`,
+    }));
   }
 
   async #wrongPlaces(events: readonly EventRow[]): Promise<WrongList[]> {

@@ -69,7 +69,11 @@ export function positionOfLine(line: string): number {
   return Number(line.slice(1, line.indexOf(',')));
 }
 
-/** The same rows, each once, in order of position. What is moved while it is read is seen twice. */
+/**
+ * The same rows, each position once, in order. What is moved while it is read is seen twice, and is the same; where it is
+ * not, somebody forged one of the two, and the first that is given is taken.
+ */
 export function inOrderOfPosition(rows: readonly EventRow[]): EventRow[] {
-  return [...new Map(rows.map((row) => [row.position, row])).values()].sort((a, b) => a.position - b.position);
+  const each = new Map(rows.toReversed().map((row) => [row.position, row]));
+  return [...each.values()].sort((a, b) => a.position - b.position);
 }

@@ -12,7 +12,9 @@ const COLUMNS = `${within('position')} AS position, ${within('first_position')} 
   CASE WHEN octet_length(signature) = 64 THEN signature END AS signature,
   CASE WHEN isfinite(sealed_at) THEN (extract(epoch FROM sealed_at) * 1000)::bigint END AS "sealedAt",
   CASE WHEN octet_length(hashes) BETWEEN ${HASH_BYTES} AND ${HASH_BYTES * STRETCH} THEN hashes END AS hashes`;
-const PAGE = `SELECT ${COLUMNS} FROM log_seals WHERE position > $1 ORDER BY log_seals.position LIMIT $2`;
+// Beyond it, the number that a row is read as would not tell where the next page begins.
+const PLACED = `log_seals.position < ${MAX}`;
+const PAGE = `SELECT ${COLUMNS} FROM log_seals WHERE log_seals.position > $1 AND ${PLACED} ORDER BY log_seals.position LIMIT $2`;
 const BETWEEN = `SELECT ${COLUMNS} FROM log_seals WHERE position BETWEEN $1 AND $2 ORDER BY log_seals.position`;
 const NEWEST = `SELECT ${COLUMNS} FROM log_seals ORDER BY log_seals.position DESC LIMIT 1`;
 const STANDING = `
@@ -29,8 +31,8 @@ const NEWEST_SIZES = `
   SELECT ${within('position')} AS position, ${within('first_position')} AS "firstPosition", epoch
   FROM log_seals ORDER BY log_seals.position DESC LIMIT $1`;
 const MERGE = 'SELECT merge_log_seals($1::bigint, $2::bigint, $3::bytea, $4, $5::bytea) AS done';
-const COUNT_OTHERS = 'SELECT count(*)::int AS count FROM log_seals WHERE key_id <> $1';
-const OTHERS = `SELECT ${COLUMNS} FROM log_seals WHERE key_id <> $1 AND position > $2 ORDER BY log_seals.position LIMIT $3`;
+const COUNT_OTHERS = `SELECT count(*)::int AS count FROM log_seals WHERE key_id <> $1 AND ${PLACED}`;
+const OTHERS = `SELECT ${COLUMNS} FROM log_seals WHERE key_id <> $1 AND log_seals.position > $2 AND ${PLACED} ORDER BY log_seals.position LIMIT $3`;
 const SIGN = `
   UPDATE log_seals SET key_id = it.key, signature = decode(it.after, 'hex')
   FROM jsonb_to_recordset($1::jsonb) AS it(position bigint, before text, key text, after text)
@@ -41,6 +43,8 @@ const BEYOND = `
   SELECT least(1, (SELECT position FROM events ORDER BY position LIMIT 1))::text AS lowest,
     (SELECT position FROM events ORDER BY position DESC LIMIT 1)::text AS highest, position::text AS head
   FROM log_head WHERE id = 1`;
+
+const OUTSIDE = `SELECT position::text FROM log_seals WHERE position < 1 OR NOT ${PLACED} ORDER BY log_seals.position LIMIT 3`;
 
 const bytes = z.instanceof(Uint8Array).transform((it) => Buffer.from(it.buffer, it.byteOffset, it.byteLength));
 const storedSeal = z.object({
@@ -59,6 +63,7 @@ const hashRows = z.array(z.object({ hash: bytes }));
 const doneRow = z.tuple([z.object({ done: z.boolean() })]);
 const countRow = z.tuple([z.object({ count: z.number() })]);
 const sizeRow = z.object({ position: column.safeInt(), firstPosition: column.safeInt(), epoch: z.string() });
+const outsideRows = z.array(z.object({ position: z.string() }));
 const beyondRow = z.tuple([z.object({ lowest: z.string(), highest: z.string().nullable(), head: z.string() })]);
 
 /** A row that is no seal: nobody made it like that. */
@@ -157,6 +162,11 @@ export class SealStore {
     const [{ lowest, highest, head }] = beyondRow.parse(await this.#client.query(BEYOND));
     const isBehind = highest !== null && BigInt(highest) > BigInt(head);
     return [...(BigInt(lowest) < 1n ? [lowest] : []), ...(isBehind ? [highest] : [])];
+  }
+
+  /** Positions of seals where no event can be, the first few. */
+  async outside(): Promise<string[]> {
+    return outsideRows.parse(await this.#client.query(OUTSIDE)).map(({ position }) => position);
   }
 
   async #seals(sql: string, ...parameters: unknown[]): Promise<StoredSeal[]> {

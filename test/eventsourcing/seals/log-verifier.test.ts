@@ -295,7 +295,10 @@ describeEachStore('A sealed log', (kind) => {
       'INSERT INTO events SELECT (jsonb_populate_record(NULL::events, to_jsonb(e) || $1::jsonb)).* FROM events AS e LIMIT 1',
       forged,
     );
-    expect(await found(database)).toMatchObject([{ kind: 'CHANGED', position: at }]);
+    expect(await found(database)).toMatchObject([
+      { kind: 'CHANGED', position: at },
+      { kind: 'ARCHIVE', position: at },
+    ]);
   });
 
   it('is hashed as the documentation says', async () => {
