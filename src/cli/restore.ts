@@ -88,22 +88,24 @@ export async function restore(path: string, given: unknown): Promise<void> {
   process.exit();
 }
 
-function wentBackText({ position, from, queued, dead, running, unanswered }: WentBack): string[] {
+function wentBackText({ position, from, queued, dead, failed, running, unanswered }: WentBack): string[] {
   const again = [
     queued > 0 &&
       `${counted(queued, 'command')} that had not ended by then ${queued === 1 ? 'is' : 'are'} queued again`,
     dead > 0 && `${dead} of them as dead letters, since what was secret in them is wiped`,
+    failed > 0 && `${failed} of them as the dead letters that they were`,
     running > 0 && `${counted(running, 'command')} that a process ends ${running === 1 ? 'is' : 'are'} under way again`,
   ].filter((it) => it !== false);
   return [
     `${counted(from - position, 'event')} after position ${position} ${from - position === 1 ? 'is' : 'are'} left out. Read tables are made anew when a server starts.`,
     ...(again.length === 0 ? [] : [`${again.join('; ')}.`]),
-    ...(unanswered.length === 0
-      ? []
-      : [
-          `Submitted by then and run afterwards, so left out: ${unanswered.join(', ')}. Their senders may send them again.`,
-        ]),
+    ...(unanswered.count === 0 ? [] : [unansweredText(unanswered)]),
   ];
+}
+
+function unansweredText({ count, first }: WentBack['unanswered']): string {
+  const others = count > first.length ? `, and ${count - first.length} more` : '';
+  return `Submitted by then and run afterwards, so left out: ${first.join(', ')}${others}. Their senders may send them again.`;
 }
 
 /** Takes out of the read tables what was personal: encrypted as it is, and the hashes that it was looked up by. */

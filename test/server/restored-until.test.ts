@@ -43,6 +43,8 @@ async function untilIdle(server: LocalServer | { engine: LocalServer['engine'] }
       ),
     );
     expect(count).toBe(0);
+    // What was run between the two looks has followers go on.
+    expect(await server.engine.tail.refresh()).toBe(head);
   });
 }
 

@@ -26,8 +26,10 @@ export interface CommandsBack {
   readonly dead: number;
   /** How many that a process ends are under way again. */
   readonly running: number;
+  /** How many of those queued had failed by then, and are the dead letters again that they were. */
+  readonly failed: number;
   /** Clients' own, submitted by then, and run afterwards: they are left out, as they would not have been answered. */
-  readonly unanswered: readonly string[];
+  readonly unanswered: { readonly count: number; readonly first: readonly string[] };
 }
 
 /** So many are named. */
@@ -42,15 +44,15 @@ const idRows = z.array(z.object({ id: z.string() }));
 /**
  * What becomes of each command that was not there, or had not ended.
  *
- * A client's own is run at once, in most cases, and never was in the queue: it is not run again, for it may be the very
- * mishap. That of a process, one that another command had sent, and one that was to be run later had been queued.
+ * A client's own that was run at once never was in the queue: it is not run again, for it may be the very mishap. That of a
+ * process, one that another command had sent, and one that was accepted to be run later had been queued.
  */
 const fates = ({ position, instant }: Point) => `
   CREATE TEMP TABLE fates ON COMMIT DROP AS
   SELECT c.command_id,
          CASE WHEN c.submitted_at > ${instant} OR undone.event_id IS NOT NULL THEN 'LEFT_OUT'
               WHEN c.first_position + c.event_count - 1 <= ${position} THEN 'RUNNING'
-              WHEN c.actor_kind = 'PROCESS' OR c.issuer_type IS NOT NULL OR c.due_at > c.submitted_at THEN 'QUEUED'
+              WHEN c.actor_kind = 'PROCESS' OR c.issuer_type IS NOT NULL OR c.was_queued THEN 'QUEUED'
               WHEN c.actor_kind = 'SERVICE' AND EXISTS (
                 SELECT FROM commands AS cause WHERE cause.command_id = c.causation_id
               ) THEN 'QUEUED'
@@ -92,10 +94,11 @@ const feedAgain = ({ position }: Point) => [
    WHERE mine.name = letter.source AND letter.source LIKE 'process:%' AND letter.position > mine.position`,
 ];
 
-const LEAVE_OUT = [
+const leaveOut = ({ instant }: Point) => [
   `DELETE FROM command_queue AS queued USING fates WHERE fates.command_id = queued.command_id`,
   `DELETE FROM dead_letters AS letter USING fates
-   WHERE letter.subject = fates.command_id::text AND letter.position IS NULL`,
+   WHERE letter.subject = fates.command_id::text AND letter.position IS NULL
+     AND NOT (fates.fate = 'QUEUED' AND letter.failed_at <= ${instant} AND letter.resolved_at > ${instant})`,
   `DELETE FROM commands USING fates
    WHERE fates.command_id = commands.command_id AND fates.fate IN ('LEFT_OUT', 'UNANSWERED')`,
 ];
@@ -135,10 +138,30 @@ const DEAD = `
     SELECT gen_random_uuid(), 'command', dead.command_id::text, queued.lane,
            jsonb_build_object('command', dead.name, 'input', dead.input), $2, 0, 'OPEN', clock_timestamp()
     FROM dead JOIN command_queue AS queued ON queued.command_id = dead.command_id
+    ON CONFLICT (source, subject) DO UPDATE
+    SET error = EXCLUDED.error, attempts = 0, status = 'OPEN', reason = NULL, failed_at = EXCLUDED.failed_at, resolved_at = NULL
     RETURNING id, subject
   ), parked AS (
     UPDATE command_queue AS queued SET dead_letter_id = letters.id
     FROM letters WHERE queued.command_id = letters.subject::uuid
+    RETURNING 1
+  ) SELECT count(*)::int AS count FROM letters`;
+
+/** What had failed by then, and was tried again later, waits for an operator again. */
+const FAILED = `
+  WITH letters AS (
+    UPDATE dead_letters AS letter SET status = 'OPEN', reason = NULL, resolved_at = NULL
+    FROM fates
+    WHERE fates.fate = 'QUEUED' AND letter.subject = fates.command_id::text AND letter.position IS NULL
+      AND letter.status <> 'OPEN'
+    RETURNING letter.id, fates.command_id, letter.error, letter.attempts, letter.failed_at
+  ), failed AS (
+    UPDATE commands SET status = 'FAILED', error = letters.error, attempts = letters.attempts, finished_at = letters.failed_at
+    FROM letters WHERE commands.command_id = letters.command_id
+    RETURNING 1
+  ), parked AS (
+    UPDATE command_queue AS queued SET dead_letter_id = letters.id
+    FROM letters WHERE queued.command_id = letters.command_id
     RETURNING 1
   ) SELECT count(*)::int AS count FROM letters`;
 
@@ -185,16 +208,18 @@ export async function takeCommandsBack(
     for (const sql of SPREAD) changed += await counted(sql);
     if (changed === 0) break;
   }
-  const unanswered = idRows.parse(
+  const count = await counted(`SELECT count(*)::int AS count FROM fates WHERE fate = 'UNANSWERED'`);
+  const first = idRows.parse(
     await client.query(
       `SELECT command_id::text AS id FROM fates WHERE fate = 'UNANSWERED' ORDER BY 1 LIMIT ${MAX_NAMED}`,
     ),
   );
-  for (const sql of [...feedAgain(point), ...LEAVE_OUT]) await client.query(sql);
+  for (const sql of [...feedAgain(point), ...leaveOut(point)]) await client.query(sql);
   await client.query(QUEUE, performed);
   const queued = await counted(QUEUED);
   const dead = await counted(DEAD, secretive, WIPED);
+  const failed = await counted(FAILED);
   const running = await counted(RUNNING);
   await client.query(reopen(point), performed);
-  return { queued, dead, running, unanswered: unanswered.map(({ id }) => id) };
+  return { queued, dead, failed, running, unanswered: { count, first: first.map(({ id }) => id) } };
 }

@@ -68,7 +68,7 @@ export async function goBackTo(
   const point = await pointOf(client, until);
   const { position } = point;
   if ('position' in until && position === from)
-    return { position, from, queued: 0, dead: 0, running: 0, unanswered: [] };
+    return { position, from, queued: 0, dead: 0, failed: 0, running: 0, unanswered: { count: 0, first: [] } };
   // All that follows is of what is in `events`.
   for (const sql of [
     `CREATE TEMP TABLE undone_events ON COMMIT DROP AS
