@@ -37,7 +37,7 @@ export async function verify(given: unknown): Promise<void> {
   }
   process.stdout.write(wholeText(walk, heldAgainst, new Date()));
   if (accept) {
-    await file.write(walk.checkpoint ?? undefined);
+    await file.writeAnew(walk.checkpoint ?? undefined);
     process.stdout.write(`${file.name} says so from now on: servers of this machine go on sealing from here.\n`);
   }
   // The schema engine keeps a timer that would hold the process for seconds.

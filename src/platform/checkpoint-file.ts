@@ -30,9 +30,25 @@ export class CheckpointFile {
     return (await this.#readAll())[this.#store];
   }
 
-  /** The file is there whole, with what it had or with what it has now, whenever the machine stops. */
+  /**
+   * The file is there whole, with what it had or with what it has now, whenever the machine stops.
+   * @throws {BrokenCheckpointFile} it stays as it is: what it keeps of other stores may still be read from it
+   */
   async write(line: string | undefined): Promise<void> {
-    const { [this.#store]: _, ...others } = await this.#readAll().catch(() => ({}) as Record<string, string>);
+    await this.#put(line, await this.#readAll());
+  }
+
+  /** The same, for an operator: one that cannot be understood is made anew, with this line alone. */
+  async writeAnew(line: string | undefined): Promise<void> {
+    const before = this.#readAll().catch((error: unknown) => {
+      if (error instanceof BrokenCheckpointFile) return {};
+      throw error;
+    });
+    await this.#put(line, await before);
+  }
+
+  async #put(line: string | undefined, before: Record<string, string>): Promise<void> {
+    const { [this.#store]: _, ...others } = before;
     const checkpoints = line === undefined ? others : { ...others, [this.#store]: line };
     await mkdir(dirname(this.name), { recursive: true });
     const aside = `${this.name}.${randomUUID()}.new`;

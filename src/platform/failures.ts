@@ -59,13 +59,17 @@ function sqlStateOf(error: unknown, depth = 0): string | undefined {
   return own ?? sqlStateOf(meta?.driverAdapterError, depth + 1) ?? sqlStateOf(cause, depth + 1);
 }
 
-/** What the database itself said where it let nobody in: no such database or user, a wrong password. */
-export function refusalOf(error: unknown, depth = 0): string | undefined {
+/**
+ * What the database itself said where it refused something.
+ * @param states SQLSTATEs that are meant; unless given: it let nobody in, for there is no such database or user, or the
+ *   password is wrong
+ */
+export function refusalOf(error: unknown, states = NO_ENTRY, depth = 0): string | undefined {
   const parsed = depth > 8 ? undefined : refusal.safeParse(error).data;
   if (parsed === undefined) return undefined;
   const { originalCode, originalMessage, cause, meta } = parsed;
-  if (originalCode !== undefined && NO_ENTRY.test(originalCode)) return originalMessage ?? originalCode;
-  return refusalOf(meta?.driverAdapterError, depth + 1) ?? refusalOf(cause, depth + 1);
+  if (originalCode !== undefined && states.test(originalCode)) return originalMessage ?? originalCode;
+  return refusalOf(meta?.driverAdapterError, states, depth + 1) ?? refusalOf(cause, states, depth + 1);
 }
 
 /** SQLSTATE: invalid authorization, no such database. */

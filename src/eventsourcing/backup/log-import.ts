@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { type Database, inTransaction } from '../../platform/database.ts';
+import { refusalOf } from '../../platform/failures.ts';
 import { migrate } from '../../platform/migrations.ts';
 import { insertStoredLines } from '../log/stored-events.ts';
 import { column } from '../projections/read-table.ts';
 import type { BackupProgress } from './backup.ts';
 import { expectEmpty, expectEmptyLocked } from './empty-store.ts';
+import { EventLines } from './event-lines.ts';
 import { forgetAgain } from './forgotten-again.ts';
 import type { Forgotten } from './forgotten-list.ts';
 import { BadFile, sizeOf } from './line-file.ts';
@@ -25,10 +27,14 @@ const KEYS = `
 const STREAMS = `
   INSERT INTO streams (id, aggregate_type, aggregate_id, version)
   SELECT stream_id, min(aggregate_type), min(aggregate_id), max(version) FROM events GROUP BY stream_id`;
+// As they were appended: versions of a stream rise with positions. Of two aggregates whose names joined are the same, one
+// is another's.
 const BROKEN_STREAM = `
-  SELECT stream_id AS id FROM events GROUP BY stream_id HAVING count(*) <> max(version) OR min(version) <> 1 LIMIT 1`;
-const EXTENT = `
-  SELECT count(*)::text AS count, coalesce(min(position), 1)::text AS first, coalesce(max(position), 0)::text AS last FROM events`;
+  SELECT position, stream_id AS id, version, nth FROM (
+    SELECT position, stream_id, version, aggregate_type, row_number() OVER appended AS nth,
+           first_value(aggregate_type) OVER appended AS first_type
+    FROM events WINDOW appended AS (PARTITION BY stream_id ORDER BY position)
+  ) AS numbered WHERE version <> nth OR aggregate_type <> first_type ORDER BY position LIMIT 1`;
 const HEAD = `
   UPDATE log_head SET epoch = $1, position = $2::bigint, recorded_at = coalesce(
     (SELECT recorded_at FROM events WHERE events.position = $2::bigint), to_timestamp(0)
@@ -38,8 +44,12 @@ const PROCESSES = `
   INSERT INTO checkpoints (name, version, position, updated_at)
   SELECT 'process:' || name, 0, $2::bigint, now() FROM unnest($1::text[]) AS name`;
 
-const extentRow = z.tuple([z.object({ count: column.safeInt(), first: column.safeInt(), last: column.safeInt() })]);
-const brokenRows = z.array(z.object({ id: z.string() }));
+const brokenRows = z.array(
+  z.object({ position: column.safeInt(), id: z.string(), version: z.number(), nth: column.safeInt() }),
+);
+
+/** SQLSTATE classes: a value that is none, or that is there already or must be there. */
+const NO_VALUE = /^2[23]/;
 
 export interface ImportSettings {
   readonly database: Database;
@@ -85,7 +95,7 @@ export async function importLog(settings: ImportSettings): Promise<Imported> {
     } finally {
       await reader.close();
     }
-    await expectWhole(client, header.position);
+    await expectStreams(client);
     await client.query(STREAMS);
     await client.query(HEAD, header.epoch, header.position);
     await client.query(PROCESSES, processes, header.position);
@@ -99,29 +109,47 @@ export async function importLog(settings: ImportSettings): Promise<Imported> {
   return imported;
 }
 
+/** @throws {BadFile} a line is none that a server can read, or events are missing: the file was made otherwise */
 async function fill(client: Queries, reader: ExportReader, forgotten: readonly string[]): Promise<void> {
+  const checked = new EventLines();
   let events: string[] = [];
   let keys: string[] = [];
+  // The header is the first.
+  let number = 1;
   const write = async () => {
-    if (events.length > 0) await client.query(insertStoredLines('$1'), events);
-    if (keys.length > 0) await client.query(KEYS, keys, forgotten);
+    try {
+      if (events.length > 0) await client.query(insertStoredLines('$1'), events);
+      if (keys.length > 0) await client.query(KEYS, keys, forgotten);
+    } catch (error) {
+      const why = refusalOf(error, NO_VALUE);
+      if (why === undefined) throw error;
+      const first = number - events.length - keys.length + 1;
+      throw new BadFile(`Of lines ${first} to ${number} of the file, one cannot be stored: ${why}.`);
+    }
     events = [];
     keys = [];
   };
   for await (const item of reader.items()) {
-    if ('event' in item) events.push(item.event);
-    else keys.push(item.key);
+    number += 1;
+    if ('event' in item) {
+      checked.check(item.event, number);
+      events.push(item.event);
+    } else keys.push(item.key);
     if (events.length + keys.length >= BATCH_LINES) await write();
   }
   await write();
+  const { position } = reader.header;
+  if (checked.position !== position) throw new BadFile(`The file does not hold all events up to position ${position}.`);
 }
 
-/** @throws {BadFile} events are missing: the file was made otherwise */
-async function expectWhole(client: Queries, position: number): Promise<void> {
-  const [{ count, first, last }] = extentRow.parse(await client.query(EXTENT));
-  if (first !== 1 || last !== position || count !== position) {
-    throw new BadFile(`The file does not hold all events up to position ${position}.`);
-  }
+/** @throws {BadFile} */
+async function expectStreams(client: Queries): Promise<void> {
   const [broken] = brokenRows.parse(await client.query(BROKEN_STREAM));
-  if (broken !== undefined) throw new BadFile(`The file does not hold all events of ${broken.id}.`);
+  if (broken === undefined) return;
+  const { position, id, version, nth } = broken;
+  throw new BadFile(
+    version === nth
+      ? `Event ${position} is of another aggregate than the events before it in ${id}.`
+      : `The file does not hold all events of ${id} in order: event ${position} is its version ${version}, where ${nth} follows.`,
+  );
 }

@@ -7,6 +7,7 @@ export interface CheckpointPlace {
   readonly name: string;
   /** Undefined where nothing is kept yet. */
   read(): Promise<string | undefined>;
+  /** @throws where what is kept there cannot be understood: it is not written over */
   write(token: string): Promise<void>;
 }
 
