@@ -75,7 +75,7 @@ export async function restore(path: string, given: unknown): Promise<void> {
       saidOf(list, forgottenAgain),
       ...(restored.foreign.length === 0
         ? []
-        : [`Left out, for they are none of cartstream's: ${restored.foreign.join(', ')}.`]),
+        : [`Passed over, for they are none of cartstream's: ${restored.foreign.join(', ')}.`]),
       ...(restored.wentBack === undefined ? [] : wentBackText(restored.wentBack)),
       ...(await letGoOfCheckpoint(settings)),
       'What is queued waits, and nothing is sent or charged, until you have looked at it: npx cartstream resume.',

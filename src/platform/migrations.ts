@@ -10,6 +10,8 @@ import { packageFile } from './package-root.ts';
 /** Names a lock of the PostgreSQL server under which one process at a time migrates. */
 const MIGRATION_LOCK = 7_267_309;
 
+const MADE_TABLE = /^(?:CREATE TABLE|ALTER TABLE "\w+" RENAME TO) "(\w+)"/gm;
+
 /**
  * Brings the store to this version's tables with Prisma's own schema engine, its WebAssembly build: nothing is
  * downloaded, and `prisma migrate status` agrees.
@@ -77,6 +79,12 @@ export async function appliedMigrations(client: Pick<SqlClient, 'query'>): Promi
 /** Names of the migrations that this version of the program has, in order. */
 export function knownMigrations(): string[] {
   return migrationList().migrationDirectories.map(({ path }) => path);
+}
+
+/** The tables that these migrations make, as they say it: one that is gone since is among them. */
+export function tablesMadeBy(names: readonly string[]): string[] {
+  const sql = migrationList(new Set(names)).migrationDirectories.map(({ migrationFile: { content } }) => content.value);
+  return sql.flatMap((text) => [...text.matchAll(MADE_TABLE)].flatMap(([, name]) => name ?? []));
 }
 
 async function withMigrationLock<T>(database: Database, run: () => Promise<T>): Promise<T> {

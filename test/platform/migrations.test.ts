@@ -1,11 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { type Database, openDatabase } from '../../src/platform/database.ts';
-import { migrate, migrationDrift } from '../../src/platform/migrations.ts';
+import { knownMigrations, migrate, migrationDrift, tablesMadeBy } from '../../src/platform/migrations.ts';
 import { startServerProcess } from '../support/servers.ts';
 import { describeEachStore, embeddedStores, type TestStore } from '../support/stores.ts';
 
 const applied = z.array(z.object({ name: z.string(), finished: z.boolean() }));
+const names = z.array(z.object({ name: z.string() }));
+const TABLES = `SELECT tablename::text AS name FROM pg_tables WHERE schemaname = 'public'`;
 const APPLIED = 'SELECT migration_name AS name, finished_at IS NOT NULL AS finished FROM _prisma_migrations ORDER BY 1';
 
 describe('The migrations', () => {
@@ -13,6 +15,15 @@ describe('The migrations', () => {
     const store = await embeddedStores.create();
     const database = await openDatabase(store.settings);
     expect(await migrationDrift(database)).toBe('');
+    await database.close();
+    await store.remove();
+  });
+
+  it('say which tables they make', async () => {
+    const store = await embeddedStores.create();
+    const database = await openDatabase(store.settings);
+    const made = names.parse(await database.log.query(TABLES)).map(({ name }) => name);
+    expect([...tablesMadeBy(knownMigrations()), '_prisma_migrations'].sort()).toEqual(made.sort());
     await database.close();
     await store.remove();
   });

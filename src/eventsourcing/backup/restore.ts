@@ -2,12 +2,19 @@ import { type Database, inTransaction } from '../../platform/database.ts';
 import { appliedMigrations, knownMigrations, migrate } from '../../platform/migrations.ts';
 import type { BackupProgress } from './backup.ts';
 import { type BackupHeader, BackupReader, type TableLine } from './backup-format.ts';
-import { type EmptyStore, expectEmpty, expectEmptyLocked } from './empty-store.ts';
+import { type EmptyStore, expectEmpty, expectEmptyLocked, expectNoReferences } from './empty-store.ts';
 import { forgetAgain } from './forgotten-again.ts';
 import type { Forgotten } from './forgotten-list.ts';
 import { BadFile, sizeOf } from './line-file.ts';
 import { beginEpoch, pause } from './restored-store.ts';
-import { type Queries, quoted, type StoredTable, storedSequences, storedTables } from './stored-tables.ts';
+import {
+  foreignTables,
+  type Queries,
+  quoted,
+  type StoredTable,
+  storedSequences,
+  storedTables,
+} from './stored-tables.ts';
 import { goBackTo, type Until, type WentBack } from './until.ts';
 import type { KnownOfProgram } from './until-commands.ts';
 
@@ -49,7 +56,7 @@ export interface Restored {
   readonly position: number;
   /** How many of those who were forgotten could be read again by this backup. */
   readonly forgottenAgain: number;
-  /** Tables of the backup that are none of cartstream's, and were passed over. */
+  /** Tables of the backup, or beside the store, that are none of cartstream's, and were passed over. */
   readonly foreign: readonly string[];
   /** What became of what was under way, where the store went back to before the backup. */
   readonly wentBack: WentBack | undefined;
@@ -134,11 +141,14 @@ async function makeTables(database: Database, { migrations }: BackupHeader, stat
   await migrate(database, wanted);
 }
 
-/** @returns tables of the backup that are none of cartstream's: they are passed over */
+/** @returns tables, of the backup or of this database, that are none of cartstream's: they are passed over */
 async function fill(client: Queries, reader: BackupReader, forgotten: readonly string[]): Promise<string[]> {
   const tables = new Map((await storedTables(client)).map((table) => [table.name, table]));
-  await client.query(`TRUNCATE nodes, ${[...tables.keys()].map(quoted).join(', ')}`);
-  const foreign: string[] = [];
+  const foreign = new Set(await foreignTables(client));
+  const own = ['nodes', ...tables.keys()].map((name) => `public.${quoted(name)}`);
+  await expectNoReferences(client, own);
+  // Nor what inherits from one of them, or refers to it.
+  await client.query(`TRUNCATE ${own.map((name) => `ONLY ${name}`).join(', ')} RESTRICT`);
   let insert = '';
   let lines: string[] = [];
   let characters = 0;
@@ -151,7 +161,7 @@ async function fill(client: Queries, reader: BackupReader, forgotten: readonly s
     if ('table' in item) {
       await write();
       const table = tables.get(item.table.table);
-      if (table === undefined) foreign.push(item.table.table);
+      if (table === undefined) foreign.add(item.table.table);
       insert = table === undefined ? '' : insertInto(table, item.table);
       continue;
     }
@@ -161,7 +171,7 @@ async function fill(client: Queries, reader: BackupReader, forgotten: readonly s
     if (characters >= BATCH_CHARACTERS || lines.length >= MAX_BATCH_ROWS) await write();
   }
   await write();
-  return foreign;
+  return [...foreign].sort();
 }
 
 /** Whoever is to be forgotten again is not given their keys in the first place: not even bytes of them are left. */
