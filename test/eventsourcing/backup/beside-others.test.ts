@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { backUp } from '../../../src/eventsourcing/backup/backup.ts';
@@ -9,15 +8,15 @@ import { StoreInUse } from '../../../src/eventsourcing/backup/empty-store.ts';
 import { BadFile } from '../../../src/eventsourcing/backup/line-file.ts';
 import { restoreBackup } from '../../../src/eventsourcing/backup/restore.ts';
 import { type Database, openDatabase } from '../../../src/platform/database.ts';
-import { knownMigrations, migrate } from '../../../src/platform/migrations.ts';
-import { linesOfBackup, signed } from '../../support/backup-files.ts';
+import { migrate } from '../../../src/platform/migrations.ts';
+import { linesOfBackup, ofEarlierVersion, signed } from '../../support/backup-files.ts';
 import { addProducts } from '../../support/cart-load.ts';
 import { startLocalServer } from '../../support/servers.ts';
 import { describeEachStore, openMigrated, type TestStore } from '../../support/stores.ts';
 
 // Whatever others have in the same schema is theirs: no backup holds it, and no restore changes it.
 
-const known = { readTables: [], performed: [], secretive: [] };
+const known = { readTables: [], personal: new Map(), performed: [], secretive: [] };
 const INVOICES = [
   'CREATE TABLE other_app_invoices (id serial PRIMARY KEY, total int NOT NULL)',
   'INSERT INTO other_app_invoices (total) SELECT n FROM generate_series(1, 1000) AS n',
@@ -46,14 +45,6 @@ describeEachStore('A restore beside tables of others', (kind) => {
     for (const sql of statements) await log.query(sql);
   };
   const look = async ({ log }: Database) => looked.parse(await log.query(LOOK))[0];
-
-  /** The backup as it would be with other lines, or of other migrations. */
-  function rewritten(name: string, made: readonly string[], more: object = {}): string {
-    const header = headers.parse(JSON.parse(lines[0] ?? ''));
-    const path = join(folder, name);
-    writeFileSync(path, gzipSync(signed([JSON.stringify({ ...header, ...more }), ...made])));
-    return path;
-  }
 
   beforeAll(async () => {
     const store = await kind.create();
@@ -89,25 +80,24 @@ describeEachStore('A restore beside tables of others', (kind) => {
     const others = ['{"table":"notes","columns":["note"]}', '["1"]'];
     const same = ['{"table":"other_app_invoices","columns":["id","total"]}', '["7","7"]'];
     const sequences = [{ name: 'other_app_invoices_id_seq', value: '7', isCalled: true }];
-    const path = rewritten('before.backup', [...others, ...same, ...lines.slice(1)], { sequences });
+    const header = { ...headers.parse(JSON.parse(lines[0] ?? '')), sequences };
+    const path = join(folder, 'before.backup');
+    writeFileSync(path, signed([JSON.stringify(header), ...others, ...same, ...lines.slice(1)]));
     const foreign = ['notes', 'other_app_invoices'];
     expect(await restoreBackup({ database, path, known })).toMatchObject({ foreign });
     expect(await look(database)).toEqual({ count: 1000, last: 1000, products: 2 });
   });
 
   test('leaves them as they are where the backup is of an earlier version', async () => {
-    const migrations = knownMigrations().filter((name) => !name.endsWith('_read_audit'));
+    const { migrations, content } = ofEarlierVersion(lines);
     const database = await opened(async ({ settings }) => {
       const bare = await openDatabase(settings);
       await migrate(bare, new Set(migrations));
       return bare;
     }, true);
     await run(database, INVOICES);
-    const path = rewritten(
-      'earlier.backup',
-      lines.slice(1).filter((line) => !line.includes('"table":"read_audit"')),
-      { migrations },
-    );
+    const path = join(folder, 'earlier.backup');
+    writeFileSync(path, content);
     expect(await restoreBackup({ database, path, known })).toMatchObject({ foreign: ['other_app_invoices'] });
     expect(await look(database)).toEqual({ count: 1000, last: 1000, products: 2 });
     expect(await migrate(database)).toEqual([]);

@@ -17,7 +17,7 @@ import { describeEachStore, type TestStore } from '../../support/stores.ts';
 
 // Whatever is wrong with a file, it is refused, and the store is as empty as before.
 
-const known = { readTables: [], performed: [], secretive: [] };
+const known = { readTables: [], personal: new Map(), performed: [], secretive: [] };
 const tables = z.tuple([z.object({ count: z.number() })]);
 const TABLES = `SELECT count(*)::int AS count FROM pg_tables WHERE schemaname = 'public'`;
 
