@@ -8,6 +8,7 @@ import { BrokenCheckpointFile } from '../platform/checkpoint-file.ts';
 import { isDatabaseAway, refusalOf } from '../platform/failures.ts';
 import { FolderInUse } from '../platform/folder-lock.ts';
 import { NoMasterKey } from '../platform/master-key.ts';
+import { NotOurs } from '../platform/migrations.ts';
 import { SimulatorPortTaken } from '../simulators/simulator.ts';
 import { CannotAsk } from './endpoint.ts';
 
@@ -22,6 +23,7 @@ const SPEAK_FOR_THEMSELVES = [
   CannotAsk,
   BadFile,
   StoreInUse,
+  NotOurs,
 ];
 
 /** What a user can do something about, in a line for them; undefined for what is broken in here. */

@@ -1,13 +1,9 @@
 import process from 'node:process';
 import { z } from 'zod';
 import { InvalidSettings, readSettings } from '../config.ts';
-import { contexts } from '../contexts/index.ts';
 import { BackupReader } from '../eventsourcing/backup/backup-format.ts';
 import { restoreBackup } from '../eventsourcing/backup/restore.ts';
-import type { Queries } from '../eventsourcing/backup/stored-tables.ts';
 import type { WentBack } from '../eventsourcing/backup/until.ts';
-import type { StorageCodec } from '../eventsourcing/log/codec.ts';
-import { ReadRows } from '../eventsourcing/projections/read-table.ts';
 import { openDatabase } from '../platform/database.ts';
 import { createLogger } from '../platform/logger.ts';
 import { counted } from './counted.ts';
@@ -58,7 +54,6 @@ export async function restore(path: string, given: unknown): Promise<void> {
       until: options.data.until,
       known: knownOfProgram(settings),
       prepare: async (client) => void (await codecOver(client, settings, logger)),
-      purge: async (client, subjects) => purge(client, await codecOver(client, settings, logger), subjects),
       onProgress(step, { done, total }) {
         const bar = bars.get(step) ?? showProgress(step === 'checking' ? 'Checking' : 'Restoring', total, [], true);
         bars.set(step, bar);
@@ -75,7 +70,7 @@ export async function restore(path: string, given: unknown): Promise<void> {
       saidOf(list, forgottenAgain),
       ...(restored.foreign.length === 0
         ? []
-        : [`Left out, for they are none of cartstream's: ${restored.foreign.join(', ')}.`]),
+        : [`Passed over, for they are none of cartstream's: ${restored.foreign.join(', ')}.`]),
       ...(restored.wentBack === undefined ? [] : wentBackText(restored.wentBack)),
       ...(await letGoOfCheckpoint(settings)),
       'What is queued waits, and nothing is sent or charged, until you have looked at it: npx cartstream resume.',
@@ -106,12 +101,4 @@ function wentBackText({ position, from, queued, dead, failed, running, unanswere
 function unansweredText({ count, first }: WentBack['unanswered']): string {
   const others = count > first.length ? `, and ${count - first.length} more` : '';
   return `Submitted by then and run afterwards, so left out: ${first.join(', ')}${others}. Their senders may send them again.`;
-}
-
-/** Takes out of the read tables what was personal: encrypted as it is, and the hashes that it was looked up by. */
-async function purge(client: Queries, codec: StorageCodec | undefined, subjects: readonly string[]): Promise<void> {
-  if (codec === undefined || subjects.length === 0) return;
-  for (const { table } of contexts.flatMap((context) => context.projections)) {
-    await new ReadRows(table, client, codec).purge(subjects);
-  }
 }

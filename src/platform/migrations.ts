@@ -10,11 +10,22 @@ import { packageFile } from './package-root.ts';
 /** Names a lock of the PostgreSQL server under which one process at a time migrates. */
 const MIGRATION_LOCK = 7_267_309;
 
+const MADE_TABLE = /^(?:CREATE TABLE|ALTER TABLE "\w+" RENAME TO) "(\w+)"/gm;
+
+/** There are tables in the database, and none is cartstream's. The message says what to do. */
+export class NotOurs extends Error {
+  override readonly name = 'NotOurs';
+}
+
+/** Of the schema engine: there are tables, and nothing says which migrations made them. */
+const unknownTables = z.object({ code: z.literal('P3005') });
+
 /**
  * Brings the store to this version's tables with Prisma's own schema engine, its WebAssembly build: nothing is
  * downloaded, and `prisma migrate status` agrees.
  * @param only no other migrations than these: for a store that is to be as it was at an earlier version
  * @returns names of the migrations that were applied now
+ * @throws {NotOurs} nothing was changed
  */
 export async function migrate(database: Database, only?: ReadonlySet<string>): Promise<string[]> {
   const list = migrationList(only);
@@ -28,6 +39,13 @@ export async function migrate(database: Database, only?: ReadonlySet<string>): P
     try {
       const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList: list, filters: noFilters() });
       return appliedMigrationNames;
+    } catch (error) {
+      if (!unknownTables.safeParse(error).success) throw error;
+      throw new NotOurs(
+        "There are tables in this database, and none of them is cartstream's. Nothing was changed: name another database, or " +
+          'an empty one, with DATABASE_URL or DATA_DIR.',
+        { cause: error },
+      );
     } finally {
       // The schema engine locks the database for as long as its connection lives. PGlite has but one, which stays.
       if (database.engine === 'postgresql') await Promise.all(opened.map((it) => it.dispose()));
@@ -77,6 +95,12 @@ export async function appliedMigrations(client: Pick<SqlClient, 'query'>): Promi
 /** Names of the migrations that this version of the program has, in order. */
 export function knownMigrations(): string[] {
   return migrationList().migrationDirectories.map(({ path }) => path);
+}
+
+/** The tables that these migrations make, as they say it: one that is gone since is among them. */
+export function tablesMadeBy(names: readonly string[]): string[] {
+  const sql = migrationList(new Set(names)).migrationDirectories.map(({ migrationFile: { content } }) => content.value);
+  return sql.flatMap((text) => [...text.matchAll(MADE_TABLE)].flatMap(([, name]) => name ?? []));
 }
 
 async function withMigrationLock<T>(database: Database, run: () => Promise<T>): Promise<T> {

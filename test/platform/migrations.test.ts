@@ -1,11 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { type Database, openDatabase } from '../../src/platform/database.ts';
-import { migrate, migrationDrift } from '../../src/platform/migrations.ts';
+import { knownMigrations, migrate, migrationDrift, NotOurs, tablesMadeBy } from '../../src/platform/migrations.ts';
+import { commandLine } from '../support/command-line.ts';
 import { startServerProcess } from '../support/servers.ts';
 import { describeEachStore, embeddedStores, type TestStore } from '../support/stores.ts';
 
 const applied = z.array(z.object({ name: z.string(), finished: z.boolean() }));
+const names = z.array(z.object({ name: z.string() }));
+const TABLES = `SELECT tablename::text AS name FROM pg_tables WHERE schemaname = 'public'`;
 const APPLIED = 'SELECT migration_name AS name, finished_at IS NOT NULL AS finished FROM _prisma_migrations ORDER BY 1';
 
 describe('The migrations', () => {
@@ -13,6 +16,15 @@ describe('The migrations', () => {
     const store = await embeddedStores.create();
     const database = await openDatabase(store.settings);
     expect(await migrationDrift(database)).toBe('');
+    await database.close();
+    await store.remove();
+  });
+
+  it('say which tables they make', async () => {
+    const store = await embeddedStores.create();
+    const database = await openDatabase(store.settings);
+    const made = names.parse(await database.log.query(TABLES)).map(({ name }) => name);
+    expect([...tablesMadeBy(knownMigrations()), '_prisma_migrations'].sort()).toEqual(made.sort());
     await database.close();
     await store.remove();
   });
@@ -51,6 +63,21 @@ describeEachStore('The migrations', (kind) => {
     const store = await kind.create();
     closing.push(store.remove);
     expect(await migrate(await open(store))).toEqual([]);
+  });
+
+  it('are not applied beside tables of others, in a database that has none of ours', async () => {
+    const store = await create();
+    const database = await openDatabase(store.settings);
+    await database.log.query('CREATE TABLE other_app_invoices AS SELECT 1 AS id');
+    await expect(migrate(database)).rejects.toBeInstanceOf(NotOurs);
+    expect(names.parse(await database.log.query(TABLES))).toEqual([{ name: 'other_app_invoices' }]);
+    await database.close();
+    expect(await commandLine(['migrate'], store.environment)).toEqual({
+      ...{ code: 1, out: '' },
+      errors: expect.stringMatching(
+        /^There are tables in this database, .* an empty one, with DATABASE_URL or DATA_DIR\.\n$/,
+      ),
+    });
   });
 
   // Several processes share only a server; an embedded store has one.

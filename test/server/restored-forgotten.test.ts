@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
+import { knownOfProgram } from '../../src/cli/known-of-program.ts';
+import { readSettings } from '../../src/config.ts';
+import { restoreBackup } from '../../src/eventsourcing/backup/restore.ts';
 import { openDatabase } from '../../src/platform/database.ts';
+import { linesOfBackup, ofEarlierVersion } from '../support/backup-files.ts';
 import { ADDRESS, Buyer } from '../support/buyer.ts';
 import { commandLine } from '../support/command-line.ts';
 import { allThatCanBeRead } from '../support/key-hunter.ts';
@@ -99,6 +103,29 @@ describeEachStore('A backup of before somebody was forgotten', (kind) => {
     expect(await buyer.read(FOUND, { email })).toEqual({ customersByEmail: [] });
     const past = 'query Then($id: ID!) { orderAsOf(id: $id, asOf: { version: 1 }) { number email } }';
     expect(await buyer.read(past, { id: order.id })).toEqual({ orderAsOf: { number: order.number, email: null } });
+  });
+
+  test('tells nothing of them from the moment on that it is there, also where it is of an earlier version', async () => {
+    const bare = await kind.createBare();
+    const database = await openDatabase(bare.settings);
+    const path = join(folder, 'earlier.backup');
+    writeFileSync(path, ofEarlierVersion(linesOfBackup(file)).content);
+    const rows = 'SELECT email_hash AS hash, email, name FROM customer_view WHERE customer_id = $1';
+    let found: unknown;
+    try {
+      await restoreBackup({
+        ...{ database, path, forgotten: [{ subject, at: new Date() }], known: knownOfProgram(readSettings({})) },
+        // What is committed then: whoever kills it afterwards finds that.
+        prepare: async (client) => {
+          found = await client.query(rows, subject);
+        },
+      });
+      expect(found).toEqual([{ hash: null, email: null, name: null }]);
+      expect(await database.log.query(rows, subject)).toEqual(found);
+    } finally {
+      await database.close();
+      await bare.remove();
+    }
   });
 
   test('says plainly where there is no list, and then could be read', async () => {

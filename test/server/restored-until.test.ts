@@ -209,19 +209,6 @@ describeEachStore('A store that goes back', (kind) => {
     await target.remove();
   });
 
-  test('passes over tables that are none of the shop, and names them', async () => {
-    const [source, target] = [await kind.create(), await kind.create()];
-    const [from, into] = [await openMigrated(source), await openMigrated(target)];
-    const theirs = join(folder, 'theirs.backup');
-    await from.log.query('CREATE TABLE notes_of_an_admin AS SELECT 1 AS note');
-    await backUp(from, theirs);
-    expect(await restoreBackup({ database: into, path: theirs, known })).toMatchObject({
-      foreign: ['notes_of_an_admin'],
-    });
-    for (const it of [from, into]) await it.close();
-    for (const it of [source, target]) await it.remove();
-  });
-
   test('goes on from any point in the middle of a check-out', async () => {
     // At some of these the cart waits for its process, at others an answer is under way.
     const points = Array.from({ length: point - begun }, (_, index) => begun + index + 1).filter((it) => it % 3 === 0);

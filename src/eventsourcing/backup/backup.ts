@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Database, inTransaction } from '../../platform/database.ts';
-import { appliedMigrations } from '../../platform/migrations.ts';
+import { appliedMigrations, knownMigrations } from '../../platform/migrations.ts';
 import { BACKUP_FORMAT, BACKUP_VERSION, type BackupHeader, type TableLine } from './backup-format.ts';
 import { BadFile, LineWriter } from './line-file.ts';
 import { type Queries, quoted, type StoredTable, storedSequences, storedTables } from './stored-tables.ts';
@@ -34,7 +34,7 @@ class TablesChanged extends Error {}
 /**
  * Writes all that a store holds to a file, as of one instant, while it goes on to be used. It is there whole or not at all.
  * @param path or `-` for standard output
- * @throws {BadFile} it cannot be written, or the store is older than this version
+ * @throws {BadFile} it cannot be written, or the store is of another version
  */
 export async function backUp(
   database: Database,
@@ -61,6 +61,12 @@ async function writeStore(
     const migrations = await appliedMigrations(database.log);
     if (!migrations.some((name) => name.endsWith('_paused'))) {
       throw new BadFile('The store has not the tables of this version yet: npx cartstream migrate brings them to it.');
+    }
+    const known = new Set(knownMigrations());
+    if (migrations.some((name) => !known.has(name))) {
+      throw new BadFile(
+        'The store is of a newer version of cartstream, and has tables that are not known here: use that one.',
+      );
     }
     const seen = await storedTables(database.log);
     try {

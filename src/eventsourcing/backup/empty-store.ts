@@ -18,6 +18,12 @@ const USED = `
          EXISTS (SELECT FROM commands) AS commands, EXISTS (SELECT FROM subject_keys WHERE subject_id <> '') AS keys,
          EXISTS (SELECT FROM nodes WHERE expires_at > clock_timestamp()) AS nodes`;
 
+const REFERRING = `
+  SELECT DISTINCT conrelid::regclass::text AS name FROM pg_constraint
+  WHERE contype = 'f' AND confrelid = ANY ($1::text[]::regclass[]) AND NOT conrelid = ANY ($1::text[]::regclass[])
+  ORDER BY 1`;
+const referringRows = z.array(z.object({ name: z.string() }));
+
 export interface EmptyStore {
   /** Or it was never migrated. */
   readonly hasTables: boolean;
@@ -44,4 +50,17 @@ export async function expectEmpty(client: Queries, isAlone: boolean): Promise<Em
 export async function expectEmptyLocked(client: Queries, isAlone: boolean): Promise<void> {
   await client.query('LOCK TABLE log_head IN ACCESS EXCLUSIVE MODE');
   await expectEmpty(client, isAlone);
+}
+
+/**
+ * What foreign keys of others refer to could only be emptied together with their tables.
+ * @param tables as SQL names them @throws {StoreInUse}
+ */
+export async function expectNoReferences(client: Queries, tables: readonly string[]): Promise<void> {
+  const referring = referringRows.parse(await client.query(REFERRING, tables)).map(({ name }) => name);
+  if (referring.length === 0) return;
+  throw new StoreInUse(
+    `Nothing was changed, for foreign keys of tables that are none of cartstream's refer to its own: ${referring.join(', ')}. ` +
+      'Drop these keys, and make them again afterwards.',
+  );
 }

@@ -2,12 +2,19 @@ import { type Database, inTransaction } from '../../platform/database.ts';
 import { appliedMigrations, knownMigrations, migrate } from '../../platform/migrations.ts';
 import type { BackupProgress } from './backup.ts';
 import { type BackupHeader, BackupReader, type TableLine } from './backup-format.ts';
-import { type EmptyStore, expectEmpty, expectEmptyLocked } from './empty-store.ts';
+import { type EmptyStore, expectEmpty, expectEmptyLocked, expectNoReferences } from './empty-store.ts';
 import { forgetAgain } from './forgotten-again.ts';
 import type { Forgotten } from './forgotten-list.ts';
 import { BadFile, sizeOf } from './line-file.ts';
 import { beginEpoch, pause } from './restored-store.ts';
-import { type Queries, quoted, type StoredTable, storedSequences, storedTables } from './stored-tables.ts';
+import {
+  foreignTables,
+  type Queries,
+  quoted,
+  type StoredTable,
+  storedSequences,
+  storedTables,
+} from './stored-tables.ts';
 import { goBackTo, type Until, type WentBack } from './until.ts';
 import type { KnownOfProgram } from './until-commands.ts';
 
@@ -37,8 +44,6 @@ export interface RestoreSettings {
   readonly known: KnownOfProgram;
   /** Called before anything is committed: what it throws leaves the store empty. */
   prepare?(client: Queries): Promise<void>;
-  /** Takes out of the read tables what they have of those who were forgotten again. */
-  purge?(client: Queries, subjects: readonly string[]): Promise<void>;
   /** Of checking the file, then of restoring it: in bytes of the file. */
   onProgress?(step: 'checking' | 'restoring', progress: BackupProgress): void;
 }
@@ -49,7 +54,7 @@ export interface Restored {
   readonly position: number;
   /** How many of those who were forgotten could be read again by this backup. */
   readonly forgottenAgain: number;
-  /** Tables of the backup that are none of cartstream's, and were passed over. */
+  /** Tables of the backup, or beside the store, that are none of cartstream's, and were passed over. */
   readonly foreign: readonly string[];
   /** What became of what was under way, where the store went back to before the backup. */
   readonly wentBack: WentBack | undefined;
@@ -73,7 +78,7 @@ export async function restoreBackup(settings: RestoreSettings): Promise<Restored
     const reader = await BackupReader.open(path, (done) => onProgress?.('restoring', { done, total }));
     let foreign: string[];
     try {
-      foreign = await fill(client, reader, subjects);
+      foreign = await fill(client, reader, subjects, settings.known.personal);
     } finally {
       await reader.close();
     }
@@ -85,14 +90,11 @@ export async function restoreBackup(settings: RestoreSettings): Promise<Restored
     const wentBack = until === undefined ? undefined : await goBackTo(client, until, header, settings.known);
     const forgottenAgain = await forgetAgain(client, forgotten);
     await settings.prepare?.(client);
-    if (isOfToday(header)) await settings.purge?.(client, subjects);
     const head = await beginEpoch(client);
     await pause(client, `It was restored from a backup of ${header.createdAt}.`);
     return { header, ...head, forgottenAgain, wentBack, foreign };
   });
   await migrate(database);
-  // Those tables are only now as this version of the program knows them.
-  if (!isOfToday(header)) await settings.purge?.(database.log, subjects);
   await database.log.query('ANALYZE');
   return restored;
 }
@@ -116,11 +118,6 @@ export async function checkBackup(path: string, onRead?: (bytes: number) => void
   return reader.header;
 }
 
-/** Its tables are those of this version. */
-function isOfToday({ migrations }: BackupHeader): boolean {
-  return knownMigrations().every((name) => migrations.includes(name));
-}
-
 /** The tables as they were in the store that was backed up: what they hold is then brought to this version by migrations. */
 async function makeTables(database: Database, { migrations }: BackupHeader, state: EmptyStore): Promise<void> {
   const wanted = new Set(migrations);
@@ -134,11 +131,19 @@ async function makeTables(database: Database, { migrations }: BackupHeader, stat
   await migrate(database, wanted);
 }
 
-/** @returns tables of the backup that are none of cartstream's: they are passed over */
-async function fill(client: Queries, reader: BackupReader, forgotten: readonly string[]): Promise<string[]> {
+/** @returns tables, of the backup or of this database, that are none of cartstream's: they are passed over */
+async function fill(
+  client: Queries,
+  reader: BackupReader,
+  forgotten: readonly string[],
+  personal: KnownOfProgram['personal'],
+): Promise<string[]> {
   const tables = new Map((await storedTables(client)).map((table) => [table.name, table]));
-  await client.query(`TRUNCATE nodes, ${[...tables.keys()].map(quoted).join(', ')}`);
-  const foreign: string[] = [];
+  const foreign = new Set(await foreignTables(client));
+  const own = ['nodes', ...tables.keys()].map((name) => `public.${quoted(name)}`);
+  await expectNoReferences(client, own);
+  // Nor what inherits from one of them, or refers to it.
+  await client.query(`TRUNCATE ${own.map((name) => `ONLY ${name}`).join(', ')} RESTRICT`);
   let insert = '';
   let lines: string[] = [];
   let characters = 0;
@@ -151,8 +156,8 @@ async function fill(client: Queries, reader: BackupReader, forgotten: readonly s
     if ('table' in item) {
       await write();
       const table = tables.get(item.table.table);
-      if (table === undefined) foreign.push(item.table.table);
-      insert = table === undefined ? '' : insertInto(table, item.table);
+      if (table === undefined) foreign.add(item.table.table);
+      insert = table === undefined ? '' : insertInto(table, item.table, personal);
       continue;
     }
     if (insert === '') continue;
@@ -161,10 +166,13 @@ async function fill(client: Queries, reader: BackupReader, forgotten: readonly s
     if (characters >= BATCH_CHARACTERS || lines.length >= MAX_BATCH_ROWS) await write();
   }
   await write();
-  return foreign;
+  return [...foreign].sort();
 }
 
-/** Whoever is to be forgotten again is not given their keys in the first place: not even bytes of them are left. */
+/**
+ * Whoever is to be forgotten again is not given their keys in the first place, nor what read tables had of theirs: not even
+ * bytes of them are left, and nothing is to be done afterwards.
+ */
 const VALUES: Readonly<Record<string, (value: string, of: (column: string) => string) => string>> = {
   'subject_keys.wrapped_key': (value, of) =>
     `CASE WHEN ${of('subject_id')} = ANY ($2::text[]) THEN NULL ELSE ${value} END`,
@@ -173,7 +181,7 @@ const VALUES: Readonly<Record<string, (value: string, of: (column: string) => st
 };
 
 /** SQL: makes rows of lines. */
-function insertInto(table: StoredTable, given: TableLine): string {
+function insertInto(table: StoredTable, given: TableLine, personal: KnownOfProgram['personal']): string {
   const types = new Map(table.columns.map(({ name, type }) => [name, type]));
   const unknown = given.columns.find((name) => !types.has(name));
   if (unknown !== undefined) {
@@ -185,7 +193,11 @@ function insertInto(table: StoredTable, given: TableLine): string {
   const text = (name: string) => `(it->>${given.columns.indexOf(name)})`;
   const values = given.columns.map((name) => {
     const value = `${text(name)}::${types.get(name)}`;
-    return VALUES[`${given.table}.${name}`]?.(value, text) ?? value;
+    const column = `${given.table}.${name}`;
+    const owner = personal.get(column);
+    return owner !== undefined && given.columns.includes(owner)
+      ? `CASE WHEN ${text(owner)} = ANY ($2::text[]) THEN NULL ELSE ${value} END`
+      : (VALUES[column]?.(value, text) ?? value);
   });
   return `
     INSERT INTO ${quoted(given.table)} (${given.columns.map(quoted).join(', ')})

@@ -5,6 +5,11 @@ import type { Queries } from './stored-tables.ts';
 export interface KnownOfProgram {
   /** What is folded from the log, and can be folded anew. */
   readonly readTables: readonly string[];
+  /**
+   * What of read tables is somebody's own (`table.column`), by the column that says whose. Of a backup of before it was
+   * renamed, it has to be named here as it was, too.
+   */
+  readonly personal: ReadonlyMap<string, string>;
   /** Names of commands whose work lies outside: each has a lane of its own. */
   readonly performed: readonly string[];
   /** Names of commands of which something ends with them. */

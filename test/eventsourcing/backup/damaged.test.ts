@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,22 +10,16 @@ import { exportLog } from '../../../src/eventsourcing/backup/log-export.ts';
 import { importLog } from '../../../src/eventsourcing/backup/log-import.ts';
 import { restoreBackup } from '../../../src/eventsourcing/backup/restore.ts';
 import { type Database, openDatabase } from '../../../src/platform/database.ts';
+import { linesOfBackup, signed } from '../../support/backup-files.ts';
 import { addProducts } from '../../support/cart-load.ts';
 import { startLocalServer } from '../../support/servers.ts';
 import { describeEachStore, type TestStore } from '../../support/stores.ts';
 
 // Whatever is wrong with a file, it is refused, and the store is as empty as before.
 
-const known = { readTables: [], performed: [], secretive: [] };
+const known = { readTables: [], personal: new Map(), performed: [], secretive: [] };
 const tables = z.tuple([z.object({ count: z.number() })]);
 const TABLES = `SELECT count(*)::int AS count FROM pg_tables WHERE schemaname = 'public'`;
-
-/** The same lines, with the checksum that belongs to them. */
-function signed(lines: readonly string[]): string {
-  const text = lines.map((line) => `${line}\n`).join('');
-  const sha256 = createHash('sha256').update(text).digest('hex');
-  return `${text}${JSON.stringify({ end: true, lines: lines.length, sha256 })}\n`;
-}
 
 describeEachStore('A backup that is not what was written', (kind) => {
   const folder = mkdtempSync(join(tmpdir(), 'cartstream-damaged-'));
@@ -44,7 +37,7 @@ describeEachStore('A backup that is not what was written', (kind) => {
     await backUp(server.database, file);
     await exportLog(server.database, log, false);
     await server.stop();
-    lines = gunzipSync(readFileSync(file)).toString().trimEnd().split('\n').slice(0, -1);
+    lines = linesOfBackup(file);
     empty = await openDatabase(target.settings);
   });
   afterAll(async () => {
