@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { z } from 'zod';
 import { InvalidSettings, readSettings } from '../config.ts';
-import { isSubject, issueToken, ROLES } from '../server/authentication.ts';
+import { isSubject, issueToken, ROLES, SUBJECT_RULE } from '../server/authentication.ts';
 import { optionProblems } from './option-problems.ts';
 
 const SECONDS = 'must be a whole number of seconds, 1 or more';
@@ -13,7 +13,7 @@ const options = z
   })
   .refine(({ role, subject }) => isSubject(role, subject), {
     path: ['subject'],
-    error: "must have 1 to 200 characters; a customer's must not begin with guest:",
+    error: SUBJECT_RULE,
   });
 
 export async function printToken(given: { role: string; subject: string; expiresIn: string }): Promise<void> {

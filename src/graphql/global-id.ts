@@ -6,9 +6,12 @@ import { fault } from './faults.ts';
  * between which nothing happened to it are one.
  */
 
-/** Between a raw id and a position, within the server: no raw id that a client can send has it in it. */
+/** Between a raw id and a position, within the server: no raw id has it in it. */
 const POINT = '\u001f';
-const GLOBAL_ID = /^([A-Za-z]+)(?:@(\d{1,15}))?:([\x20-\x7e]+)$/;
+const RAW_ID = /^[^\p{Cc}\p{Cs}]+$/u;
+const GLOBAL_ID = /^([A-Za-z]+)(?:@(\d{1,15}))?:(.+)$/su;
+/** Enough for a guest whose name has 200 characters of 4 bytes, with a type and a point in time. */
+const MAX_LENGTH = 1_200;
 
 export interface ParsedId {
   readonly typename: string;
@@ -16,6 +19,11 @@ export interface ParsedId {
   readonly id: string;
   /** The position of the newest event in what it names; undefined for what there is now. */
   readonly asOf: number | undefined;
+}
+
+/** Whether a text can be a raw id: whole characters, none of them a control character. */
+export function isRawId(text: string): boolean {
+  return RAW_ID.test(text);
 }
 
 /** The raw id of what is shown as of a position; as it is without one. */
@@ -37,10 +45,12 @@ export function encodeGlobalId(typename: string, id: string): string {
 
 /** @returns undefined for a text that is no global id */
 export function parseGlobalId(globalId: string): ParsedId | undefined {
-  if (globalId.length > 500) return undefined;
-  const [, typename, asOf, id] = GLOBAL_ID.exec(Buffer.from(globalId, 'base64').toString('utf8')) ?? [];
-  if (typename === undefined || id === undefined) return undefined;
-  return { typename, id, asOf: asOf === undefined ? undefined : Number(asOf) };
+  if (globalId.length > MAX_LENGTH) return undefined;
+  const [, typename, point, id] = GLOBAL_ID.exec(Buffer.from(globalId, 'base64url').toString('utf8')) ?? [];
+  if (typename === undefined || id === undefined || !isRawId(id)) return undefined;
+  const asOf = point === undefined ? undefined : Number(point);
+  // Bytes that are no text, and ways to write an id that this server does not, come back as something else.
+  return encodeGlobalId(typename, idAsOf(id, asOf)) === globalId ? { typename, id, asOf } : undefined;
 }
 
 /** @throws a fault that tells the client what such an id looks like */

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { looksLikeGuest } from '../contexts/ownership.ts';
 import type { Actor } from '../eventsourcing/actor.ts';
 import { fault } from '../graphql/faults.ts';
+import { isRawId } from '../graphql/global-id.ts';
 
 /** What a token says somebody is. */
 export const ROLES = ['guest', 'customer', 'staff', 'admin', 'service'] as const;
@@ -25,14 +26,18 @@ const ISSUER = 'cartstream';
 const KINDS = { guest: 'GUEST', customer: 'CUSTOMER', staff: 'STAFF', admin: 'ADMIN', service: 'SERVICE' } as const;
 const CACHED_TOKENS = 1_000;
 
-/** Whether a token may name somebody so. */
+/** What `isSubject` asks of a subject. */
+export const SUBJECT_RULE =
+  "must have 1 to 200 characters, none of them a control character; a customer's must not begin with guest:";
+
+/** Whether a token may name somebody so: whoever acts must have an id that can be asked for. */
 export function isSubject(role: Role, subject: string): boolean {
-  return subject !== '' && subject.length <= 200 && !(role === 'customer' && looksLikeGuest(subject));
+  return isRawId(subject) && subject.length <= 200 && !(role === 'customer' && looksLikeGuest(subject));
 }
 
 const claims = z
   .object({ sub: z.string(), role: z.enum(ROLES), exp: z.number() })
-  .refine(({ role, sub }) => isSubject(role, sub));
+  .refine(({ role, sub }) => isSubject(role, sub), { path: ['sub'], error: SUBJECT_RULE });
 
 /** Makes a token, signed with HS256. @param secret at least 32 bytes */
 export function issueToken(secret: string, role: Role, subject: string, expiresInSeconds: number): Promise<string> {
@@ -81,9 +86,13 @@ export class Authenticator {
       this.#known.set(token, principal);
       return principal;
     } catch (error) {
-      throw Object.assign(fault('UNAUTHENTICATED', 'The token is not valid, or has expired: get a new one.'), {
-        cause: error,
-      });
+      throw Object.assign(fault('UNAUTHENTICATED', refusalOf(error)), { cause: error });
     }
   }
+}
+
+/** Who signs tokens is told what is wrong with whom they name. */
+function refusalOf(error: unknown): string {
+  const isOfNobody = error instanceof z.ZodError && error.issues.some(({ message }) => message === SUBJECT_RULE);
+  return isOfNobody ? `The token's subject ${SUBJECT_RULE}.` : 'The token is not valid, or has expired: get a new one.';
 }

@@ -263,4 +263,21 @@ describeEachStore('A person who is forgotten', (kind) => {
     expect(await forget(staff, '')).toMatchObject({ __typename: 'ValidationFailed' });
     expect(await forget(staff, 'carla', { reason: ' ' })).toMatchObject({ __typename: 'ValidationFailed' });
   });
+
+  test.each([
+    ['with an umlaut', 'jürgen'],
+    ['in other scripts', '李雷 👩🏽‍🚀'],
+    ['as long as there is', '李'.repeat(200)],
+  ])('may be called what they like: %s', async (_, subject) => {
+    const by = await as('customer', subject);
+    const placed = orderOf(await by.checkOut(await by.cartWith({ ink: 1 }), contact));
+    await by.cancel(placed.id);
+    const { customer } = (await staff.order(placed.id)) ?? {};
+    expect(customer?.id).toBe(customerId(subject));
+    const shown = await by.node(customer?.id ?? '', '... on Customer { email }');
+    expect(shown).toMatchObject({ id: customer?.id, email });
+    expect(await exportOf(by, subject)).toMatchObject({ customer: { id: subject, email }, isComplete: true });
+    expect(await forget(staff, subject)).toMatchObject({ __typename: 'CustomerPayload', customer: NOTHING });
+    expect(await staff.order(placed.id)).toMatchObject({ ...NOTHING, shippingAddress: null });
+  });
 });

@@ -255,6 +255,11 @@ describe('With AUTH_MODE=jwt', () => {
       ['with an unknown role', async () => `Bearer ${await signed({ role: 'king' })}`],
       ['without a role', async () => `Bearer ${await signed({})}`],
       ['of another issuer', async () => `Bearer ${await signed({ role: 'admin' }, 'somebody')}`],
+      [
+        'of somebody with a control character in their name',
+        async () => `Bearer ${await token('customer', 'a\u001f7')}`,
+      ],
+      ['of somebody with half a character in their name', async () => `Bearer ${await token('customer', 'a\ud800')}`],
       ['that never expires', async () => `Bearer ${await signed({ role: 'admin' }, 'cartstream', false)}`],
     ];
 
@@ -266,6 +271,17 @@ describe('With AUTH_MODE=jwt', () => {
       expect(answer.status).toBe(401);
       expect(JSON.parse(answer.text)).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
       expect(JSON.parse(answer.text)).not.toHaveProperty('data');
+    });
+
+    test('of somebody who cannot be named so is said to be that', async () => {
+      for (const [role, subject] of [
+        ['customer', 'a\u0000'],
+        ['staff', 'a\n'],
+        ['customer', 'guest:ada'],
+      ] as const) {
+        const { errors } = await new Shop(server.url, await token(role, subject)).ask('{ __typename }');
+        expect(errors).toMatchObject([{ message: expect.stringContaining("The token's subject must have 1 to 200") }]);
+      }
     });
 
     test.each(wrong)('%s closes the WebSocket that it came over with 4403', async (_, authorization) => {
