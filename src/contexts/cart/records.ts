@@ -7,13 +7,14 @@ export const cartRecords: LoadRecords = async ({ customerId, cartIds, limit }, {
   const { rows } = engine.view(cartProjection);
   const own = await rows.find(`WHERE customer_id = $1 ORDER BY id LIMIT ${limit + 1}`, customerId);
   const known = new Set(own.map(({ id }) => id));
-  const used = await rows.load(cartIds.filter((id) => !known.has(id)).slice(0, limit + 1));
+  const others = cartIds.filter((id) => !known.has(id));
+  const used = await rows.load(others.slice(0, limit));
   // What became another customer's since is theirs to ask for.
   const carts = [...own, ...[...used.values()].filter((it) => it.customerId === null || it.customerId === customerId)];
   return {
     lists: { carts: carts.slice(0, limit).map(shown) },
     streamIds: carts.slice(0, limit).map(({ id }) => streamIdOf('cart', id)),
-    isMore: carts.length > limit,
+    isMore: [carts, others].some(({ length }) => length > limit),
   };
 };
 

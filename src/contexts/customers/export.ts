@@ -1,7 +1,8 @@
-import type { CommandRecord } from '../../eventsourcing/commands/command-records.ts';
+import type { CommandFilter } from '../../eventsourcing/commands/command-filter.ts';
+import { type CommandKey, type CommandRecord, keyOfCommand } from '../../eventsourcing/commands/command-records.ts';
 import type { RecordedEvent } from '../../eventsourcing/log/event.ts';
 import { streamIdOf } from '../../eventsourcing/log/stream-id.ts';
-import { processView } from '../../eventsourcing/processes/process-view.ts';
+import { type ProcessRow, processView } from '../../eventsourcing/processes/process-view.ts';
 import type { AggregateName, ReadRecord } from '../../eventsourcing/reads/read-records.ts';
 import type { RequestContext } from '../../graphql/context.ts';
 import { visibleData } from '../../graphql/events.ts';
@@ -57,7 +58,7 @@ async function exported(customerId: string, shared: SharedTypes, context: Reques
   if (isNothing && Object.values(lists).every((list) => list.length === 0)) return null;
 
   const streamIds = [streamIdOf('customer', customerId), ...records.flatMap((it) => it.streamIds)];
-  const events = await eventsAbout(customerId, streamIds, await processStreams(records, sent, context), context);
+  const events = await eventsAbout(customerId, streamIds, processStreams(records, sent, context), context);
   const commands = await commandsAbout(customerId, sent, streamIds, context);
   const reads = await readsOf(streamIds, context);
   const isForgotten = row !== undefined && row.version > 0 && row.email === null && row.name === null;
@@ -78,58 +79,81 @@ async function exported(customerId: string, shared: SharedTypes, context: Reques
   };
 }
 
-/** The newest first, page by page. */
-async function commandsSentBy(customerId: string, { engine }: RequestContext): Promise<CommandRecord[]> {
+/** The newest first; more than a list holds only where there are more. */
+async function commandsSentBy(customerId: string, context: RequestContext): Promise<CommandRecord[]> {
   const found: CommandRecord[] = [];
-  const filter = { sentBy: actorOf(customerId) };
-  for (;;) {
-    const last = found.at(-1);
-    const after = last === undefined ? undefined : ([last.submittedAt, last.commandId] as const);
-    const page = await engine.commandRecords.list(filter, {
-      after,
-      before: undefined,
-      limit: AT_ONCE,
-      inverted: false,
-    });
+  for await (const page of commandPages({ sentBy: actorOf(customerId) }, context)) {
     found.push(...page);
-    if (page.length < AT_ONCE || found.length > MAX_ITEMS) return found;
+    if (found.length > MAX_ITEMS) break;
+  }
+  return found;
+}
+
+/** All of these, the newest first. */
+async function* commandPages(filter: CommandFilter, { engine }: RequestContext): AsyncGenerator<CommandRecord[]> {
+  for (let after: CommandKey | undefined; ; ) {
+    const page = await engine.commandRecords.list(filter, { after, limit: AT_ONCE, inverted: false });
+    yield page;
+    const last = page.at(-1);
+    if (last === undefined || page.length < AT_ONCE) return;
+    after = keyOfCommand(last);
   }
 }
 
-/** Processes remember whom they act for: those that began with something of theirs. */
-async function processStreams(
+/** Processes remember whom they act for: the streams of those that began with something of theirs, some at a time. */
+async function* processStreams(
   records: readonly PersonalRecords[],
   sent: readonly CommandRecord[],
   { engine }: RequestContext,
-): Promise<string[]> {
+): AsyncGenerator<readonly string[]> {
   const correlations = [
     ...records.flatMap(({ correlationIds = [] }) => correlationIds),
     ...sent.map(({ correlationId }) => correlationId),
   ];
-  const streamIds: string[] = [];
+  const where = `WHERE correlation_id = ANY ($1::uuid[]) AND id > $2 ORDER BY id LIMIT ${AT_ONCE}`;
   for (const ids of inParts([...new Set(correlations)])) {
-    const where = `WHERE correlation_id = ANY ($1::uuid[]) ORDER BY id LIMIT ${MAX_ITEMS}`;
-    for (const { id } of await engine.view(processView).rows.find(where, ids)) streamIds.push(id);
+    for (let last: string | undefined = ''; last !== undefined; ) {
+      const page: readonly ProcessRow[] = await engine.view(processView).rows.find(where, ids, last);
+      yield page.map(({ id }) => id);
+      last = page.length < AT_ONCE ? undefined : page.at(-1)?.id;
+    }
   }
-  return streamIds;
 }
 
 /** Events of their own streams; of processes', those that hold something of theirs. In the order of the log. */
 async function eventsAbout(
   customerId: string,
   own: readonly string[],
-  ofProcesses: readonly string[],
-  { engine }: RequestContext,
+  ofProcesses: AsyncIterable<readonly string[]>,
+  context: RequestContext,
 ): Promise<RecordedEvent[]> {
   const found: RecordedEvent[] = [];
-  const isTheirs = ({ type, data }: RecordedEvent) => engine.codec.isAbout(customerId, 'event', type, data);
-  for (const [streamIds, isWanted] of [[own, () => true] as const, [ofProcesses, isTheirs] as const]) {
-    for (const part of inParts([...new Set(streamIds)])) {
+  const isTheirs = ({ type, data }: RecordedEvent) => context.engine.codec.isAbout(customerId, 'event', type, data);
+  for (const [parts, isWanted] of [
+    [inParts([...new Set(own)]), () => true] as const,
+    [ofProcesses, isTheirs] as const,
+  ]) {
+    for await (const part of parts) {
+      for await (const page of eventPages(part, context)) {
+        found.push(...page.filter(isWanted));
+        if (found.length > MAX_ITEMS) break;
+      }
       if (found.length > MAX_ITEMS) break;
-      found.push(...(await engine.log.readStreams(part, 0, MAX_ITEMS + 1)).filter(isWanted));
     }
   }
   return found.sort((a, b) => a.position - b.position);
+}
+
+/** All events of some streams, as many of each at a time as are no more than a list holds together. */
+async function* eventPages(streamIds: readonly string[], { engine }: RequestContext): AsyncGenerator<RecordedEvent[]> {
+  let open = new Map(streamIds.map((streamId) => [streamId, 0]));
+  while (open.size > 0) {
+    const limitEach = Math.ceil(MAX_ITEMS / open.size);
+    const page = await engine.log.readStreamsAfter(open, limitEach);
+    yield page;
+    const full = [...groupedBy(page, ({ streamId }) => streamId)].filter(([, { length }]) => length === limitEach);
+    open = new Map(full.map(([streamId, events]) => [streamId, events.at(-1)?.version ?? 0]));
+  }
 }
 
 /** What they sent, and what others sent that holds something of theirs. Oldest first. */
@@ -137,18 +161,32 @@ async function commandsAbout(
   customerId: string,
   sent: readonly CommandRecord[],
   streamIds: readonly string[],
-  { engine }: RequestContext,
+  context: RequestContext,
 ): Promise<CommandRecord[]> {
   const found = new Map(sent.map((command) => [command.commandId, command]));
   const aggregateIds = streamIds.map((it) => it.slice(it.indexOf('-') + 1));
-  for (const ids of inParts([...new Set(aggregateIds)])) {
+  for await (const page of commandsFor([...new Set(aggregateIds)], context)) {
     if (found.size > MAX_ITEMS) break;
-    for (const command of await engine.commandRecords.ofAggregates(ids, AT_ONCE)) {
-      const isTheirs = engine.codec.isAbout(customerId, 'command', command.name, command.input);
+    for (const command of page) {
+      const isTheirs = context.engine.codec.isAbout(customerId, 'command', command.name, command.input);
       if (isTheirs) found.set(command.commandId, command);
     }
   }
   return [...found.values()].sort((a, b) => a.submittedAt.getTime() - b.submittedAt.getTime());
+}
+
+/** All commands for some aggregates: most have few, which are read together. Of those with many, some come twice. */
+async function* commandsFor(
+  aggregateIds: readonly string[],
+  context: RequestContext,
+): AsyncGenerator<readonly CommandRecord[]> {
+  for (const ids of inParts(aggregateIds)) {
+    const first = await context.engine.commandRecords.ofAggregates(ids, AT_ONCE);
+    yield first;
+    for (const [aggregateId, { length }] of groupedBy(first, (command) => command.aggregateId)) {
+      if (length === AT_ONCE) yield* commandPages({ aggregateId }, context);
+    }
+  }
 }
 
 /** What the caller may see of it, and whatever is personal in it of theirs. */
@@ -197,4 +235,14 @@ function shownRead({ at, actor, field, aggregate }: ReadRecord, customerId: stri
 
 function* inParts<Item>(items: readonly Item[]): Generator<readonly Item[]> {
   for (let at = 0; at < items.length; at += AT_ONCE) yield items.slice(at, at + AT_ONCE);
+}
+
+function groupedBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, Item[]> {
+  const groups = new Map<string, Item[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
 }
