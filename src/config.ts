@@ -32,11 +32,15 @@ const origins = z
 const httpUrl = z.string().regex(/^https?:\/\//, 'must be like https://host');
 
 /** Where a server of these settings listens. */
-const address = z.object({ PORT: integer(4000, 0, 65_535), HOST: z.string().min(1).default('127.0.0.1') });
+const address = z.object({
+  PORT: integer(4000, 0, 65_535),
+  HOST: z.string().min(1).default('127.0.0.1'),
+  DATA_DIR: z.string().min(1).default('./data'),
+  DATABASE_URL: z.string().optional(),
+});
 
 const environment = z.object({
   ...address.shape,
-  DATA_DIR: z.string().min(1).default('./data'),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must be like postgresql://user:password@host:5432/database')
@@ -98,7 +102,7 @@ export function readSettings(variables: Variables = process.env): Settings {
   return settingsOf(environment.safeParse(present), problemsBetween(present));
 }
 
-/** Where a server of these settings listens, whatever else is set. @throws {InvalidSettings} */
+/** Where a server of these settings listens, and what it has, whatever else is set. @throws {InvalidSettings} */
 export function readAddress(variables: Variables = process.env): z.output<typeof address> {
   return settingsOf(address.safeParse(presentOf(variables)), []);
 }

@@ -198,7 +198,7 @@ if (existsSync('.env')) process.loadEnvFile('.env');
 function endpoint(): Option {
   return new Option(
     '--url <url>',
-    'the GraphQL endpoint (default: that of PORT and HOST, http://127.0.0.1:4000/graphql)',
+    'the GraphQL endpoint (default: that of the server that has the store of DATA_DIR open, or else of PORT and HOST)',
   );
 }
 

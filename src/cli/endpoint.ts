@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { readAddress } from '../config.ts';
+import { addressIn } from '../platform/folder-address.ts';
 import type { Fault } from './graphql-client.ts';
 
 /** A command that works through the API cannot begin, or go on. The message is for people: what is wrong, and what to do. */
@@ -14,7 +15,7 @@ export const endpointUrl = z
 
 /** The options of a command that works through the API. */
 export const endpointOptions = {
-  url: endpointUrl.prefault(() => urlOf(readAddress())),
+  url: endpointUrl.prefault(() => defaultUrl(readAddress())),
   token: z
     .string()
     .regex(/^[\w.-]+$/, 'must be a token, as npx cartstream token prints it')
@@ -24,8 +25,16 @@ export const endpointOptions = {
 /** All addresses of a machine: a server listens there, but nobody can be called so. */
 const WILDCARD = /^[0.:]+$/;
 
+type Address = ReturnType<typeof readAddress>;
+
+/** Whoever has the embedded store open is asked, wherever it listens: another server has another store. */
+function defaultUrl(address: Address): string {
+  const { DATABASE_URL: url, DATA_DIR: folder } = address;
+  return (url === undefined ? addressIn(folder) : undefined) ?? urlOf(address);
+}
+
 /** Where a server of this machine with the same settings answers. @throws {CannotAsk} it listens on any port that is free */
-export function urlOf({ HOST: host, PORT: port }: ReturnType<typeof readAddress>): string {
+export function urlOf({ HOST: host, PORT: port }: Pick<Address, 'HOST' | 'PORT'>): string {
   if (port === 0)
     throw new CannotAsk('PORT is 0, which is any port that is free: name the address of the API with --url.');
   const reachable = WILDCARD.test(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;

@@ -2,10 +2,12 @@ import process from 'node:process';
 import { readSettings, type Settings } from '../config.ts';
 import { CheckpointFile } from '../platform/checkpoint-file.ts';
 import { systemClock } from '../platform/clock.ts';
+import { sayAddress } from '../platform/folder-address.ts';
 import { randomIds } from '../platform/ids.ts';
 import { createLogger, type Logger } from '../platform/logger.ts';
 import { startServer } from '../server/server.ts';
 import { addDemoCatalog, wantsDemoCatalog } from './demo-catalog.ts';
+import { urlOf } from './endpoint.ts';
 import { forgottenList } from './forgotten.ts';
 import { expectFree } from './free-address.ts';
 import { openOutside } from './outside.ts';
@@ -80,6 +82,10 @@ async function start(
     },
   );
   onStarted(() => server.stop());
+  if (database.engine === 'pglite') {
+    const takeBack = sayAddress(settings.DATA_DIR, urlOf({ HOST: settings.HOST, PORT: server.port }));
+    onStarted(async () => takeBack());
+  }
   const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST;
   outside.announce(`http://${host}:${server.port}`);
   const durability =

@@ -13,6 +13,8 @@ export class FolderInUse extends Error {
 const holderSchema = z.object({ pid: z.number().int(), startedAt: z.string(), host: z.string(), nonce: z.string() });
 type Holder = z.infer<typeof holderSchema>;
 
+const LOCK = 'cartstream.lock';
+
 /**
  * Takes a folder for this process alone, for nothing in PGlite stops two processes from writing one folder.
  *
@@ -25,7 +27,7 @@ type Holder = z.infer<typeof holderSchema>;
  */
 export function lockFolder(folder: string): () => void {
   mkdirSync(folder, { recursive: true });
-  const path = join(folder, 'cartstream.lock');
+  const path = join(folder, LOCK);
   const mine: Holder = { pid: process.pid, startedAt: startOf(process.pid), host: hostname(), nonce: randomUUID() };
   for (let attempt = 0; attempt < 5; attempt += 1) {
     try {
@@ -41,6 +43,12 @@ export function lockFolder(folder: string): () => void {
     removeStale(folder, path, mine);
   }
   throw inUse(folder, path, read(path));
+}
+
+/** The process that has a folder; undefined where none has, or not any more. */
+export function holderOf(folder: string): number | undefined {
+  const holder = read(join(folder, LOCK));
+  return holder !== undefined && isAlive(holder) ? holder.pid : undefined;
 }
 
 /** Makes the lock with all that is in it at once, or not at all: nobody ever reads half of it. */
