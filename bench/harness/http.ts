@@ -42,8 +42,8 @@ export class HttpConnection {
   send(body: string, done: Done, failed: (error: Error) => void): void {
     this.#done = done;
     this.#failed = failed;
-    if (this.#socket.destroyed) return this.#fail(new Error('The connection was closed while nothing was asked.'));
-    this.#socket.write(`${this.#head}${body.length}\r\n\r\n${body}`, 'latin1');
+    if (this.#socket.destroyed) this.#fail(new Error('The connection was closed while nothing was asked.'));
+    else this.#socket.write(`${this.#head}${body.length}\r\n\r\n${body}`, 'latin1');
   }
 
   post(body: string): Promise<string> {

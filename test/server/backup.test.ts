@@ -21,6 +21,7 @@ const SKUS = ['A', 'B', 'C'];
 const headRow = z.tuple([z.object({ epoch: z.string(), position: z.coerce.number() })]);
 const ids = z.array(z.object({ id: z.string() }));
 const ready = z.object({ status: z.string(), paused: z.object({ reason: z.string() }).nullable() });
+const sealed = z.object({ seals: z.object({ position: z.string() }) });
 const followed = z.object({ followers: z.array(z.object({ lag: z.number() })) });
 
 const headOf = async ({ log }: Database) =>
@@ -86,6 +87,10 @@ describe.each(ways.map(([from, to]) => ({ from, to, name: `${from.engine} into $
       );
       const load = new Load(() => server.url, SKUS, 2);
       await load.begin(8);
+      await eventually(async () => {
+        const { seals } = sealed.parse(await (await fetch(new URL('/health/ready', server.url))).json());
+        expect(seals.position).not.toMatch(/\.0+$/);
+      });
       const before = load.acknowledged.length;
       const made = await commandLine(['backup', file, '--url', server.url], source.environment);
       expect(made).toMatchObject({
