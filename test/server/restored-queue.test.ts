@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
@@ -8,10 +8,11 @@ import { knownOfProgram } from '../../src/cli/known-of-program.ts';
 import { readSettings } from '../../src/config.ts';
 import { backUp } from '../../src/eventsourcing/backup/backup.ts';
 import { restoreBackup } from '../../src/eventsourcing/backup/restore.ts';
-import type { SqlClient } from '../../src/platform/database.ts';
+import { openDatabase, type SqlClient } from '../../src/platform/database.ts';
+import { linesOfBackup, ofEarlierVersion } from '../support/backup-files.ts';
 import { mendFaults } from '../support/planted-faults.ts';
 import { BROKEN, ServedShop } from '../support/served-shop.ts';
-import { describeEachStore, openMigrated } from '../support/stores.ts';
+import { describeEachStore } from '../support/stores.ts';
 
 const headRow = z.tuple([z.object({ position: z.number() })]);
 
@@ -59,13 +60,23 @@ describeEachStore('A store that goes back to when a command had failed, and othe
     closing.push(() => rmSync(folder, { recursive: true }));
     const path = join(folder, 'shop.backup');
     await backUp(shop.server.database, path);
-    const target = await kind.create();
-    closing.push(target.remove);
-    const database = await openMigrated(target);
-    closing.push(database.close);
     const known = knownOfProgram(readSettings({}));
-    const { wentBack } = await restoreBackup({ database, path, until: { position }, known });
+    const goneBack = async (file: string) => {
+      const target = await kind.createBare();
+      closing.push(target.remove);
+      const database = await openDatabase(target.settings);
+      closing.push(database.close);
+      const { wentBack } = await restoreBackup({ database, path: file, until: { position }, known });
+      return { database, wentBack };
+    };
+    const { database, wentBack } = await goneBack(path);
     expect(wentBack).toMatchObject({ failed: 1, dead: 0, unanswered: { count: 0 } });
     expect(await look(database.log)).toEqual(then);
+
+    // A version that did not note what was queued made a backup that does not tell: they are left out, and named.
+    const earlier = join(folder, 'earlier.backup');
+    writeFileSync(earlier, ofEarlierVersion(linesOfBackup(path)).content);
+    const before = await goneBack(earlier);
+    expect(before.wentBack).toMatchObject({ failed: 0, unanswered: { count: 2, first: [failed, behind].sort() } });
   });
 });

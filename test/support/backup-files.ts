@@ -17,14 +17,29 @@ export function signed(lines: readonly string[]): string {
 }
 
 const header = z.record(z.string(), z.unknown());
+const tableLine = z.object({ table: z.string(), columns: z.array(z.string()) });
+const rowLine = z.array(z.unknown());
 
-/** The same backup as an earlier version would have made it, which kept no record of reads. */
-export function ofEarlierVersion([first = '', ...rows]: readonly string[]): { migrations: string[]; content: string } {
-  const migrations = knownMigrations().filter((name) => !name.endsWith('_read_audit'));
+/** The same backup as an earlier version would have made it, which kept no record of reads, nor which commands were queued. */
+export function ofEarlierVersion([first = '', ...rest]: readonly string[]): { migrations: string[]; content: string } {
+  const migrations = knownMigrations().filter((name) => name < '20261123090300');
   let isKnown = true;
-  const kept = rows.filter((line) => {
-    if (line.startsWith('{')) isKnown = !line.includes('"table":"read_audit"');
-    return isKnown;
+  let left = -1;
+  const kept = rest.flatMap((line) => {
+    const parsed: unknown = JSON.parse(line);
+    const begun = tableLine.safeParse(parsed).data;
+    if (begun !== undefined) {
+      isKnown = begun.table !== 'read_audit';
+      left = begun.table === 'commands' ? begun.columns.indexOf('was_queued') : -1;
+    }
+    if (!isKnown) return [];
+    if (left === -1) return [line];
+    const without = (members: readonly unknown[]) => members.filter((_, at) => at !== left);
+    return [
+      JSON.stringify(
+        begun === undefined ? without(rowLine.parse(parsed)) : { ...begun, columns: without(begun.columns) },
+      ),
+    ];
   });
   return { migrations, content: signed([JSON.stringify({ ...header.parse(JSON.parse(first)), migrations }), ...kept]) };
 }

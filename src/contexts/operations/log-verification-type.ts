@@ -15,7 +15,7 @@ const MEANINGS: Record<FindingKind, string> = {
   UNSEALED: 'Nothing of the log is sealed.',
   CHECKPOINT: 'The log does not hold a checkpoint that was kept elsewhere.',
   CUT: 'The end of the log is gone.',
-  ARCHIVE: 'An archived event is there, and what it is found by does not lead to it.',
+  ARCHIVE: 'What archived events are found by does not lead to them, or to one that was never archived.',
 };
 
 /** Declares the walk through the log that finds what was changed in it. For admins. */

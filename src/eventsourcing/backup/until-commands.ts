@@ -46,6 +46,9 @@ const WIPED = 'What was secret in it was wiped when it ended, before the store w
 const countRow = z.tuple([z.object({ count: z.number() })]);
 const idRows = z.array(z.object({ id: z.string() }));
 
+// A backup of before there was that column is given it only once it has gone back: what can be told then, as the migration does.
+const WAS_QUEUED = `coalesce((to_jsonb(c)->>'was_queued')::boolean, c.due_at IS NOT NULL OR c.deadline IS NOT NULL)`;
+
 /**
  * What becomes of each command that was not there, or had not ended.
  *
@@ -57,7 +60,7 @@ const fates = ({ position, instant }: Point) => `
   SELECT c.command_id,
          CASE WHEN c.submitted_at > ${instant} OR undone.event_id IS NOT NULL THEN 'LEFT_OUT'
               WHEN c.first_position + c.event_count - 1 <= ${position} THEN 'RUNNING'
-              WHEN c.actor_kind = 'PROCESS' OR c.issuer_type IS NOT NULL OR c.was_queued THEN 'QUEUED'
+              WHEN c.actor_kind = 'PROCESS' OR c.issuer_type IS NOT NULL OR ${WAS_QUEUED} THEN 'QUEUED'
               WHEN c.actor_kind = 'SERVICE' AND EXISTS (
                 SELECT FROM commands AS cause WHERE cause.command_id = c.causation_id
               ) THEN 'QUEUED'
