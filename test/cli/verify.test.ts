@@ -1,10 +1,7 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test, vi } from 'vitest';
 import { openDatabase } from '../../src/platform/database.ts';
 import { issueToken } from '../../src/server/authentication.ts';
@@ -14,7 +11,6 @@ import { type ServerProcess, startServerProcess } from '../support/servers.ts';
 import { Shop } from '../support/shop.ts';
 import { describeEachStore, type TestStore } from '../support/stores.ts';
 
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const STACK = /\n\s+at .+:\d+:\d+/;
 const PATIENCE = { timeout: 60_000, interval: 200 };
 const SECRET = 'a secret for the tests of verify, long enough';
@@ -40,16 +36,11 @@ describeEachStore('cartstream verify', (kind) => {
     closing.push(() => server.kill());
     return server;
   }
-  function verify({ environment }: TestStore, parameters: readonly string[] = [], more = {}): Promise<Ended> {
-    const env = { ...process.env, PORT: '0', LOG_LEVEL: 'warn', NO_COLOR: '1', ...environment, ...more };
-    const cwd = mkdtempSync(join(tmpdir(), 'cartstream-verify-'));
-    return new Promise((resolve) => {
-      const child = execFile(process.execPath, [MAIN, 'verify', ...parameters], { cwd, env }, (_, out, err) => {
-        rmSync(cwd, { recursive: true, force: true });
-        expect(out + err).not.toMatch(STACK);
-        resolve({ code: child.exitCode, output: out + err });
-      });
-    });
+  async function verify({ environment }: TestStore, parameters: readonly string[] = [], more = {}): Promise<Ended> {
+    const { code, out, errors } = await commandLine(['verify', ...parameters], { ...environment, ...more });
+    const output = out + errors;
+    expect(output).not.toMatch(STACK);
+    return { code, output };
   }
   /** A shop that ran, and stopped. @returns how many events it has */
   async function used(store: TestStore): Promise<number> {
