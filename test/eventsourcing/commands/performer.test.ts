@@ -302,7 +302,7 @@ describeEachStore('A command that is performed', (kind) => {
     expect(await finished(engine, greeted)).toMatchObject({ status: 'SUCCEEDED' });
 
     // One after the other they end.
-    const { head } = engine.tail;
+    const head = await engine.tail.refresh();
     for (let ended = 1; ended <= 80; ended += 1) {
       ends.shift()?.();
       await eventually(() => expect(engine.tail.head).toBe(head + ended));
